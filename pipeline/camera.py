@@ -1,0 +1,98 @@
+"""Pinhole cameras in the OpenCV convention (x right, y down, z forward), as gsplat takes them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.heads.rig import Rig
+
+PORTRAIT_FOV_DEGREES = 14.0
+"""Vertical field of view of the standard portrait: a long lens, so that noses are not enlarged."""
+PORTRAIT_HEIGHT_METRES = 0.44
+"""What the standard portrait shows at the head's distance on an adult: head and shoulders."""
+ADULT_FACE_HEIGHT_METRES = 0.105
+"""Brow-to-chin height of the adult that the figure above was chosen for."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One view."""
+
+    viewmat: Tensor
+    """(4, 4) world to camera."""
+    K: Tensor
+    """(3, 3) intrinsics, pixels."""
+    width: int
+    height: int
+
+    @property
+    def position(self) -> Tensor:
+        """(3,) camera centre in the world."""
+        return -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Where a portrait camera looks, independent of picture size; the browser opens with the same one."""
+
+    target: tuple[float, float, float]
+    """Point that it looks at, metres."""
+    distance: float
+    """Metres between the camera and the target."""
+    fov_degrees: float
+    """Vertical field of view."""
+
+
+def orbit_camera(framing: Framing, yaw: float, pitch: float, width: int, height: int) -> Camera:
+    """Camera on a sphere round the framing's target, upright.
+
+    ``yaw`` degrees: 0 is the front (+Z side), positive moves towards the subject's left (+X); ``pitch`` degrees:
+    positive looks down from above, kept within ±89. ``width``, ``height`` pixels.
+    """
+    yaw_radians, pitch_radians = math.radians(yaw), math.radians(max(-89.0, min(89.0, pitch)))
+    back = torch.tensor(
+        [
+            math.sin(yaw_radians) * math.cos(pitch_radians),
+            math.sin(pitch_radians),
+            math.cos(yaw_radians) * math.cos(pitch_radians),
+        ]
+    )
+    forward = -back
+    right = torch.linalg.cross(forward, torch.tensor([0.0, 1.0, 0.0]))
+    right = right / right.norm()
+    down = torch.linalg.cross(forward, right)
+    rotation = torch.stack([right, down, forward])
+    position = torch.tensor(framing.target) + framing.distance * back
+    viewmat = torch.eye(4)
+    viewmat[:3, :3] = rotation
+    viewmat[:3, 3] = -rotation @ position
+    focal = height / (2 * math.tan(math.radians(framing.fov_degrees) / 2))
+    K = torch.tensor([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+    return Camera(viewmat, K, width, height)
+
+
+def portrait_framing(rig: Rig) -> Framing:
+    """Head and shoulders of this rig, whatever its size: the framing of previews, videos and the browser."""
+    skin = rig.faces[rig.regions["face"]].unique()
+    face = rig.vertices[skin]
+    low, high = face.amin(0), face.amax(0)
+    scale = _face_height(rig) / ADULT_FACE_HEIGHT_METRES
+    height = PORTRAIT_HEIGHT_METRES * scale
+    distance = height / (2 * math.tan(math.radians(PORTRAIT_FOV_DEGREES) / 2))
+    target = ((low[0] + high[0]).item() / 2, (low[1] + high[1]).item() / 2, 0.0)
+    return Framing(target, distance, PORTRAIT_FOV_DEGREES)
+
+
+def portrait_camera(rig: Rig, width: int, height: int, yaw: float = 0.0, pitch: float = 4.0) -> Camera:
+    """The standard portrait of this rig from ``yaw`` and ``pitch`` degrees."""
+    return orbit_camera(portrait_framing(rig), yaw, pitch, width, height)
+
+
+def _face_height(rig: Rig) -> float:
+    """Height of the face region, metres: it grows with the person, not with their hair or clothes."""
+    face = rig.vertices[rig.faces[rig.regions["face"]].unique()]
+    return float(face[:, 1].amax() - face[:, 1].amin())

@@ -1,0 +1,139 @@
+"""`Rig`: one animated head mesh with the identity already baked in. Every head model reduces to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import UserError
+from pipeline.geometry import axis_angle_to_matrix
+
+
+@dataclass(frozen=True)
+class Driver:
+    """An expression that also turns a joint, as the ARKit eye-look actions turn the eyeballs."""
+
+    expression: int
+    """Index of the expression channel."""
+    joint: int
+    """Index of the joint that it turns."""
+    axis: tuple[float, float, float]
+    """Unit axis of the turn, in the rig's axes."""
+    radians: float
+    """Turn at expression value 1."""
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Points on the surface: a face index and barycentric weights each."""
+
+    names: tuple[str, ...]
+    """(L) one name per point, e.g. ``ibug_36``, ``pupil_left`` or ``mediapipe_33``."""
+    faces: Tensor
+    """(L,) long."""
+    barycentrics: Tensor
+    """(L, 3), rows sum to 1."""
+
+    def positions(self, vertices: Tensor, triangles: Tensor) -> Tensor:
+        """(..., V, 3) vertices and (F, 3) triangles → (..., L, 3)."""
+        corners = vertices[..., triangles[self.faces], :]
+        return (corners * self.barycentrics[..., None]).sum(-2)
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Mesh, blendshapes, joints and skin weights of one person; y up, face towards +Z, x the subject's left, metres."""
+
+    vertices: Tensor
+    """(V, 3) neutral pose, origin at the head joint."""
+    faces: Tensor
+    """(F, 3) long, counter-clockwise seen from outside."""
+    expressions: Tensor
+    """(E, V, 3) offsets at expression value 1."""
+    expression_names: tuple[str, ...]
+    basis: str
+    """``arkit52``, ``flame2020``, ``flame2023``, ``flame2023_open`` or ``smplx2020``."""
+    joints: Tensor
+    """(J, 3) rest positions."""
+    joint_names: tuple[str, ...]
+    parents: tuple[int, ...]
+    """Parent of each joint, −1 for the root; a parent comes before its children."""
+    weights: Tensor
+    """(V, J) skin weights, rows sum to 1, at most four are not zero."""
+    regions: dict[str, Tensor] = field(default_factory=dict)
+    """Name → (F,) bool."""
+    uv: Tensor | None = None
+    """(F, 3, 2) texture coordinates per corner."""
+    landmarks: Landmarks | None = None
+    pose_dirs: Tensor | None = None
+    """(9·(J−1), V, 3) pose correctives as in SMPL, driven by (R − I) of every joint but the root."""
+    drivers: tuple[Driver, ...] = ()
+
+    def joint_index(self, name: str) -> int:
+        return _index(self.joint_names, name, "joint")
+
+    def expression_index(self, name: str) -> int:
+        return _index(self.expression_names, name, "expression")
+
+    def neutral(self) -> tuple[Tensor, Tensor]:
+        """Expression (1, E) and rotations (1, J, 3) of the rest pose."""
+        return torch.zeros(1, len(self.expression_names)), torch.zeros(1, len(self.joint_names), 3)
+
+    def driven_rotations(self, expression: Tensor) -> Tensor:
+        """What the drivers turn: expression (T, E) → axis-angle (T, J, 3), to be added to a pose's own rotations."""
+        rotations = expression.new_zeros(expression.shape[0], len(self.joint_names), 3)
+        for driver in self.drivers:
+            turn = expression[:, driver.expression, None] * driver.radians * expression.new_tensor(driver.axis)
+            rotations[:, driver.joint] += turn
+        return rotations
+
+    def pose(self, expression: Tensor, rotations: Tensor) -> Tensor:
+        """Blendshapes, then pose correctives, then linear blend skinning (Loper et al., SMPL, 2015, eq. 2–6).
+
+        ``expression`` (T, E), ``rotations`` (T, J, 3) axis-angle radians relative to the parent → vertices (T, V, 3).
+        Differentiable. Raises `UserError` when a shape does not fit this rig.
+        """
+        self._check(expression, rotations)
+        frames = expression.shape[0]
+        offsets = (expression @ self.expressions.flatten(1)).reshape(frames, -1, 3)
+        shaped = self.vertices + offsets
+        matrices = axis_angle_to_matrix(rotations)
+        if self.pose_dirs is not None:
+            feature = (matrices[:, 1:] - torch.eye(3)).reshape(frames, -1)
+            shaped = shaped + (feature @ self.pose_dirs.flatten(1)).reshape(frames, -1, 3)
+        transforms = self._skinning_transforms(matrices)
+        blended = (self.weights @ transforms.reshape(frames, -1, 12)).reshape(frames, -1, 3, 4)
+        return (blended[..., :3] @ shaped[..., None]).squeeze(-1) + blended[..., 3]
+
+    def _skinning_transforms(self, matrices: Tensor) -> Tensor:
+        """Rotations (T, J, 3, 3) → rest-to-posed transforms (T, J, 3, 4) along the joint tree."""
+        world: list[Tensor] = []
+        for joint, parent in enumerate(self.parents):
+            at = self.joints[joint]
+            move = at - (matrices[:, joint] @ at)
+            local = torch.cat([matrices[:, joint], move[..., None]], dim=-1)
+            if parent < 0:
+                world.append(local)
+                continue
+            above = world[parent]
+            rotation = above[..., :3] @ local[..., :3]
+            shift = above[..., :3] @ local[..., 3:] + above[..., 3:]
+            world.append(torch.cat([rotation, shift], dim=-1))
+        return torch.stack(world, dim=1)
+
+    def _check(self, expression: Tensor, rotations: Tensor) -> None:
+        wanted = (len(self.expression_names), (len(self.joint_names), 3))
+        if expression.ndim != 2 or expression.shape[1] != wanted[0]:
+            raise UserError(f"expression has shape {tuple(expression.shape)}; this rig takes (frames, {wanted[0]})")
+        if tuple(rotations.shape[1:]) != wanted[1] or rotations.shape[0] != expression.shape[0]:
+            raise UserError(
+                f"rotations have shape {tuple(rotations.shape)}; this rig takes ({expression.shape[0]}, {wanted[1][0]}, 3)"
+            )
+
+
+def _index(names: tuple[str, ...], name: str, kind: str) -> int:
+    if name not in names:
+        raise UserError(f"there is no {kind} {name!r}; this rig has {', '.join(names)}")
+    return names.index(name)

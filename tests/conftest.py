@@ -1,0 +1,20 @@
+"""Every test is offline, seeded and single-threaded."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("offline", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("offline")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+    np.random.seed(0)
