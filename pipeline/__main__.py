@@ -1,0 +1,115 @@
+"""Command line: one verb per thing a person does. Exit code 0, or 2 with one sentence for what the person can mend."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.verb(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def create(options: argparse.Namespace) -> None:
+    """A sentence becomes an avatar folder."""
+    from pipeline.animportrait3d import AnimPortrait3DPipeline
+    from pipeline.avatar_folder import check_target, save_avatar_folder
+
+    check_target(options.out)
+    started = time.perf_counter()
+    output = AnimPortrait3DPipeline()(options.prompt, seed=options.seed, attributes=_overrides(options.set))
+    seconds = time.perf_counter() - started
+    avatar, recipe = output.avatars[0], output.recipes[0]
+    save_avatar_folder(avatar, recipe, options.out)
+    for note in recipe.notes:
+        print(f"note: {note}")
+    if recipe.unused_words:
+        print(f"not understood: {', '.join(recipe.unused_words)}")
+    print(f"created {options.out} in {seconds:.2f} s ({len(avatar.face):,} splats)")
+
+
+def animate(options: argparse.Namespace) -> None:
+    """A motion clip moves an avatar; the result is a video."""
+    from pipeline.animate import AnimationSettings, animate_to_video
+    from pipeline.avatar_folder import load_avatar_folder
+
+    settings = AnimationSettings(
+        size=options.size, fps=options.fps, layout=options.layout, background=options.background
+    )
+    result = animate_to_video(load_avatar_folder(options.avatar), options.motion, options.video, settings)
+    for note in result.notes:
+        print(f"note: {note}")
+    print(f"wrote {options.video}: {result.frames} frames in {result.seconds:.2f} s ({result.fps:.0f} frames per second)")
+
+
+def export(options: argparse.Namespace) -> None:
+    """One pose of an avatar becomes a file for other programs."""
+    from pipeline.avatar_folder import load_avatar_folder
+    from pipeline.export import export_pose
+
+    export_pose(load_avatar_folder(options.avatar), options.format, options.out, options.pose, options.frame)
+    print(f"wrote {options.out}")
+
+
+def _overrides(pairs: list[str]) -> dict[str, str]:
+    """``["hair.style=bob"]`` → ``{"hair.style": "bob"}``."""
+    overrides = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals and value):
+            raise UserError(f"--set {pair!r} is not NAME=VALUE, e.g. --set hair.style=bob")
+        overrides[key.strip()] = value.strip()
+    return overrides
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse already exits with 2; this keeps its message to one sentence."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"error: {message} (see --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m pipeline", description="Type a sentence, get a talking 3D head.")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    verb = verbs.add_parser("create", help="make an avatar from a sentence")
+    verb.add_argument("prompt", metavar="PROMPT")
+    verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="avatar folder to write")
+    verb.add_argument("--seed", type=int, default=0, help="draws what the sentence leaves open (default 0)")
+    verb.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="e.g. hair.style=bob")
+    verb.set_defaults(verb=create)
+
+    verb = verbs.add_parser("animate", help="move an avatar and write a video")
+    verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
+    verb.add_argument("--motion", type=Path, nargs="+", required=True, metavar="FILE", help="motion clip, one or two files")
+    verb.add_argument("--video", type=Path, required=True, metavar="OUT", help="OUT.mp4, or a folder for PNG frames")
+    verb.add_argument("--size", type=int, default=512, help="height in pixels (default 512)")
+    verb.add_argument("--fps", type=float, help="frames per second (default: the clip's)")
+    verb.add_argument("--layout", choices=("single", "turntable", "four"), default="single")
+    verb.add_argument("--background", default="grey", metavar="COLOUR", help="name, #rrggbb or transparent (PNG frames)")
+    verb.set_defaults(verb=animate)
+
+    verb = verbs.add_parser("export", help="write one pose for other programs")
+    verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
+    verb.add_argument("--format", choices=("ply", "glb"), required=True)
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE")
+    verb.add_argument("--pose", type=Path, nargs="+", metavar="FILE", help="motion clip to take the pose from")
+    verb.add_argument("--frame", type=int, default=0, help="frame of that clip (default 0)")
+    verb.set_defaults(verb=export)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""`Recipe`: what an avatar was made from, enough to make it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from pipeline.priors.procedural import Attributes, Understanding
+
+RECIPE_VERSION = 1
+VERSIONED_PACKAGES = ("torch", "numpy", "numba", "scipy", "trimesh")
+"""Packages whose release can change the bytes of an avatar."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Written as recipe.json into the avatar folder."""
+
+    prompt: str
+    seed: int
+    overrides: dict[str, str]
+    """Attributes that the person set by hand."""
+    attributes: dict[str, Any]
+    """Every attribute in the end: understood, drawn from the seed, or set."""
+    unused_words: list[str]
+    """Words of the prompt that were not understood."""
+    notes: list[str]
+    """Choices that the person should know of, e.g. a style that was replaced by its nearest neighbour."""
+    prior: str = "procedural"
+    head: str = "anny"
+    version: int = RECIPE_VERSION
+    packages: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, prompt: str, seed: int, overrides: dict[str, str], attributes: Attributes, understanding: Understanding
+    ) -> Recipe:
+        """The recipe of one run of the pipeline."""
+        return cls(
+            prompt=prompt,
+            seed=seed,
+            overrides=dict(overrides),
+            attributes=attributes.to_dict(),
+            unused_words=list(understanding.unused_words),
+            notes=list(understanding.notes),
+            packages={name: version(name) for name in VERSIONED_PACKAGES},
+        )
+
+    def to_json(self) -> str:
+        """Indented JSON with sorted keys: the same recipe is the same bytes."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        return cls(**json.loads(text))
