@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.priors.procedural.splats import Floats
+from pipeline.priors.procedural.splats import Floats, Ints, unit
 
 CELL = 2e-3
 """Edge of a hash cell, metres: a few points of face spacing per cell."""
@@ -18,47 +18,57 @@ other out."""
 TABLE_BITS = 18
 
 
-def poisson_disk(points: Floats, normals: Floats, radius: Floats) -> NDArray[np.bool_]:
+def poisson_disk(triangles: Floats, row: Ints, barycentric: Floats, radius: Floats) -> NDArray[np.bool_]:
     """Which candidates to keep so that no two on the same side of the surface are closer than their radius.
 
-    ``points`` (N, 3), unit ``normals`` (N, 3) and ``radius`` (N,) metres; earlier candidates win, so the caller
-    shuffles. Dart throwing on a hash grid (Cook 1986), with the radius varying over the surface. → (N,) bool.
+    ``triangles`` (F, 3, 3) metres; each of the N candidates lies on triangle ``row`` (N,) at ``barycentric`` (N, 3)
+    and wants ``radius`` (N,) metres. Earlier candidates win, so the caller shuffles. Dart throwing on a hash grid
+    (Cook 1986), with the radius varying over the surface. → (N,) bool.
     """
-    return _throw(points, normals, radius)
+    edges = triangles[:, 1:] - triangles[:, :1]
+    return _throw(triangles, unit(np.cross(edges[:, 0], edges[:, 1])), row, barycentric, radius)
 
 
 @njit(cache=True)
-def _throw(points, normals, radius):  # type: ignore[no-untyped-def]
-    count = points.shape[0]
+def _throw(triangles, normals, row, barycentric, radius):  # type: ignore[no-untyped-def]
+    count = len(row)
     keep = np.zeros(count, np.bool_)
+    kept = np.empty((count, 3), np.float32)
+    mask = (1 << TABLE_BITS) - 1
     head = np.full(1 << TABLE_BITS, -1, np.int32)
     following = np.full(count, -1, np.int32)
-    mask = (1 << TABLE_BITS) - 1
     for i in range(count):
-        x, y, z, r = points[i, 0], points[i, 1], points[i, 2], radius[i]
-        free = True
-        for cx in range(math.floor((x - r) / CELL), math.floor((x + r) / CELL) + 1):
-            for cy in range(math.floor((y - r) / CELL), math.floor((y + r) / CELL) + 1):
-                for cz in range(math.floor((z - r) / CELL), math.floor((z + r) / CELL) + 1):
-                    j = head[(cx * 73856093 ^ cy * 19349663 ^ cz * 83492791) & mask]
-                    while j >= 0 and free:
-                        dx, dy, dz = points[j, 0] - x, points[j, 1] - y, points[j, 2] - z
-                        reach = min(r, radius[j])
-                        facing = (
-                            normals[i, 0] * normals[j, 0]
-                            + normals[i, 1] * normals[j, 1]
-                            + normals[i, 2] * normals[j, 2]
-                        )
-                        if dx * dx + dy * dy + dz * dz < reach * reach and facing > SAME_SIDE:
-                            free = False
-                        j = following[j]
-                if not free:
-                    break
-            if not free:
-                break
-        if free:
+        f, r = row[i], radius[i]
+        u, v, w = barycentric[i]
+        x = u * triangles[f, 0, 0] + v * triangles[f, 1, 0] + w * triangles[f, 2, 0]
+        y = u * triangles[f, 0, 1] + v * triangles[f, 1, 1] + w * triangles[f, 2, 1]
+        z = u * triangles[f, 0, 2] + v * triangles[f, 1, 2] + w * triangles[f, 2, 2]
+        if _is_free(x, y, z, r, normals[f], kept, head, following, normals, row, radius, mask):
             keep[i] = True
-            key = (math.floor(x / CELL) * 73856093 ^ math.floor(y / CELL) * 19349663 ^ math.floor(z / CELL) * 83492791)
-            following[i] = head[key & mask]
-            head[key & mask] = i
+            kept[i, 0], kept[i, 1], kept[i, 2] = x, y, z
+            key = _key(math.floor(x / CELL), math.floor(y / CELL), math.floor(z / CELL)) & mask
+            following[i] = head[key]
+            head[key] = i
     return keep
+
+
+@njit(cache=True)
+def _is_free(x, y, z, r, normal, kept, head, following, normals, row, radius, mask):  # type: ignore[no-untyped-def]
+    for cx in range(math.floor((x - r) / CELL), math.floor((x + r) / CELL) + 1):
+        for cy in range(math.floor((y - r) / CELL), math.floor((y + r) / CELL) + 1):
+            for cz in range(math.floor((z - r) / CELL), math.floor((z + r) / CELL) + 1):
+                j = head[_key(cx, cy, cz) & mask]
+                while j >= 0:
+                    dx, dy, dz = kept[j, 0] - x, kept[j, 1] - y, kept[j, 2] - z
+                    reach = min(r, radius[j])
+                    if dx * dx + dy * dy + dz * dz < reach * reach:
+                        other = normals[row[j]]
+                        if normal[0] * other[0] + normal[1] * other[1] + normal[2] * other[2] > SAME_SIDE:
+                            return False
+                    j = following[j]
+    return True
+
+
+@njit(cache=True)
+def _key(x, y, z):  # type: ignore[no-untyped-def]
+    return x * 73856093 ^ y * 19349663 ^ z * 83492791

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ CANDIDATES = 5
 """Random candidates per point kept: about where a Poisson-disk set stops getting fuller."""
 DISK_RADIUS = 0.83
 """Poisson radius in spacings that leaves one point per spacing² on average."""
+FIFTH_NEIGHBOUR = 0.74
+"""Spacing over distance of the fifth neighbour in a Poisson-disk set."""
 LARGEST_STRETCH = 1.8
 """No splat grows by more than this to close gaps of a stretched pose."""
 PHONG = 0.6
@@ -81,7 +83,6 @@ class Surface:
         self.template: Floats = np.asarray(head.template_points, np.float32)
         self.regions: dict[str, Mask] = {name: mask.numpy() for name, mask in self.rig.regions.items()}
         self.normals: Floats = vertex_normals(self.vertices, self.faces)
-        self._used = np.unique(self.faces[self.skin])
 
     @cached_property
     def skin(self) -> Mask:
@@ -144,11 +145,11 @@ class Surface:
         row = rng.permutation(np.repeat(np.arange(len(chosen)), number))
         a, b = np.sqrt(rng.random(len(row), np.float32)), rng.random(len(row), np.float32)
         barycentric = np.stack([1 - a, a * (1 - b), a * b], axis=1)
-        position, normal = self._evaluate(chosen[row], barycentric)
-        keep = poisson_disk(position, normal, dense[row] * np.float32(DISK_RADIUS))
-        row, barycentric = row[keep], barycentric[keep]
-        wide = _local_spacing(position[keep], dense[row]) * np.sqrt(growth[row])
-        return self.samples(chosen[row], barycentric, wide)
+        triangles = self.vertices[self.faces[chosen]]
+        keep = poisson_disk(triangles, row, barycentric, dense[row] * np.float32(DISK_RADIUS))
+        row = row[keep]
+        points = self.samples(chosen[row], barycentric[keep])
+        return replace(points, spacing=_local_spacing(points.position, dense[row]) * np.sqrt(growth[row]))
 
     def samples(self, face: Ints, barycentric: Floats, spacing: ArrayLike = 0.0) -> Samples:
         """Samples at given places, on the smoothed surface."""
@@ -244,7 +245,7 @@ def _local_spacing(points: Floats, wanted: Floats) -> Floats:
     if len(points) < 6:
         return wanted.copy()
     fifth = cKDTree(points).query(points, 6, workers=-1)[0][:, 5]
-    return np.clip(0.92 * fifth, 0.85 * wanted, 1.6 * wanted).astype(np.float32)
+    return np.clip(FIFTH_NEIGHBOUR * fifth, 0.85 * wanted, 1.6 * wanted).astype(np.float32)
 
 
 def _areas(vertices: Floats, faces: Ints) -> Floats:
