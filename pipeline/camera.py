@@ -12,10 +12,11 @@ from pipeline.heads.rig import Rig
 
 PORTRAIT_FOV_DEGREES = 14.0
 """Vertical field of view of the standard portrait: a long lens, so that noses are not enlarged."""
-PORTRAIT_HEIGHT_METRES = 0.44
-"""What the standard portrait shows at the head's distance on an adult: head and shoulders."""
-ADULT_FACE_HEIGHT_METRES = 0.105
-"""Brow-to-chin height of the adult that the figure above was chosen for."""
+PORTRAIT_HEIGHT_IN_CROWNS = 2.85
+"""Height of the picture at the head's distance, in heights of the crown above the head joint: head and shoulders, with
+room for an afro."""
+PORTRAIT_CENTRE_IN_CROWNS = 0.04
+"""Height of the picture's centre above the head joint, in the same unit."""
 
 
 @dataclass(frozen=True)
@@ -77,22 +78,11 @@ def orbit_camera(framing: Framing, yaw: float, pitch: float, width: int, height:
 
 def portrait_framing(rig: Rig) -> Framing:
     """Head and shoulders of this rig, whatever its size: the framing of previews, videos and the browser."""
-    skin = rig.faces[rig.regions["face"]].unique()
-    face = rig.vertices[skin]
-    low, high = face.amin(0), face.amax(0)
-    scale = _face_height(rig) / ADULT_FACE_HEIGHT_METRES
-    height = PORTRAIT_HEIGHT_METRES * scale
-    distance = height / (2 * math.tan(math.radians(PORTRAIT_FOV_DEGREES) / 2))
-    target = ((low[0] + high[0]).item() / 2, (low[1] + high[1]).item() / 2, 0.0)
-    return Framing(target, distance, PORTRAIT_FOV_DEGREES)
+    crown = float(rig.vertices[:, 1].max())
+    distance = PORTRAIT_HEIGHT_IN_CROWNS * crown / (2 * math.tan(math.radians(PORTRAIT_FOV_DEGREES) / 2))
+    return Framing((0.0, PORTRAIT_CENTRE_IN_CROWNS * crown, 0.0), distance, PORTRAIT_FOV_DEGREES)
 
 
 def portrait_camera(rig: Rig, width: int, height: int, yaw: float = 0.0, pitch: float = 4.0) -> Camera:
     """The standard portrait of this rig from ``yaw`` and ``pitch`` degrees."""
     return orbit_camera(portrait_framing(rig), yaw, pitch, width, height)
-
-
-def _face_height(rig: Rig) -> float:
-    """Height of the face region, metres: it grows with the person, not with their hair or clothes."""
-    face = rig.vertices[rig.faces[rig.regions["face"]].unique()]
-    return float(face[:, 1].amax() - face[:, 1].amin())
