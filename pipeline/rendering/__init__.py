@@ -1,0 +1,1 @@
+"""Pictures of splats and meshes, and videos made of them."""
