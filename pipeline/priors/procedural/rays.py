@@ -7,7 +7,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.priors.procedural.splats import Floats, frame_from_normal, unit
+from pipeline.priors.procedural.splats import Floats, Ints, frame_from_normal, unit
 
 GOLDEN_ANGLE = np.pi * (3 - 5**0.5)
 CHUNK = 1 << 19
@@ -33,6 +33,14 @@ class Rays:
             query="OCCLUDED",
         )
         return hit >= 0
+
+    def first_hit(self, origins: Floats, directions: Floats) -> tuple[Ints, Floats]:
+        """Triangle (N,), −1 for none, and barycentric place (N, 3) where each ray first meets something."""
+        found = self._scene.run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1
+        )
+        u, v = found["u"], found["v"]
+        return found["primID"].astype(np.int64), np.stack([1 - u - v, u, v], axis=1).astype(np.float32)
 
     def occlusion(self, points: Floats, normals: Floats, rays: int = 28, max_distance: float = np.inf) -> Floats:
         """How open the sky is above points (N, 3) with unit normals: cosine-weighted share of free rays, (N,) 0..1.

@@ -32,7 +32,7 @@ LARGEST_STRETCH = 1.8
 """No splat grows by more than this to close gaps of a stretched pose."""
 PHONG = 0.6
 """Strength of Phong tessellation (Boubekeur & Alexa 2008): hides the facets of the mesh."""
-COLLISION_SPACING = 2.5e-3
+COLLISION_SPACING = 4e-3
 """Metres between the points of the skin that hair and cloth collide with."""
 STRETCHING_POSES: tuple[dict[str, float], ...] = (
     {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
@@ -155,7 +155,7 @@ class Surface:
         """Samples at given places, on the smoothed surface."""
         position, normal = self._evaluate(face, barycentric)
         template = (self.template[self.faces[face]] * barycentric[..., None]).sum(1)
-        spread = np.broadcast_to(np.asarray(spacing, np.float32), face.shape)
+        spread = np.broadcast_to(np.asarray(spacing, np.float32), face.shape).copy()
         return Samples(face, barycentric, position, normal, template, spread)
 
     def attach(self, template_points: ArrayLike, face_mask: Mask | None = None) -> Samples:
@@ -177,6 +177,26 @@ class Surface:
         points = np.asarray(template_points, np.float32)
         foot = self.attach(points)
         return foot.position + (points - foot.template) * np.float32(self.size)
+
+    def front(self, xy: ArrayLike) -> Samples:
+        """The outer skin straight behind places (N, 2) of the template's front view; places beside the head are
+        attached to its nearest point."""
+        places = np.asarray(xy, np.float32)
+        chosen, rays = self._template_front
+        origins = np.c_[places, np.ones(len(places), np.float32)]
+        triangle, barycentric = rays.first_hit(origins, np.broadcast_to(np.float32([0, 0, -1]), origins.shape))
+        found = self.samples(chosen[np.maximum(triangle, 0)], barycentric)
+        beside = triangle < 0
+        if beside.any():
+            edge = self.attach(np.c_[places[beside], np.full(beside.sum(), 0.1, np.float32)])
+            for item in fields(Samples):
+                getattr(found, item.name)[beside] = getattr(edge, item.name)
+        return found
+
+    @cached_property
+    def _template_front(self) -> tuple[Ints, Rays]:
+        chosen = np.flatnonzero(self.outer_skin)
+        return chosen, Rays(self.template[self.faces[chosen]])
 
     @cached_property
     def collision(self) -> Samples:

@@ -1,0 +1,113 @@
+"""Skin: a coat of small discs over the body, finest where the face moves and where people look."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.avatar import Layer
+from pipeline.priors.procedural.attributes import Attributes
+from pipeline.priors.procedural.complexion import EYE, Parts, darkness, skin_albedo, youth
+from pipeline.priors.procedural.fields import bump, mirrored, noise, smoothstep
+from pipeline.priors.procedural.shading import KEY
+from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal, unit
+from pipeline.priors.procedural.surface import Mask, Samples, Surface, neighbourhood_mean
+
+DISC = 0.74
+"""Standard deviation of a disc in spacings: neighbours melt into one surface."""
+THICKNESS = 0.10
+OPACITY = 0.97
+OCCLUSION_RAYS = 28
+SHADOW_RAYS = 18
+SHADOW_SPREAD = 0.24
+"""Radius of the key light as a tangent: a soft box."""
+SMOOTHED_OVER = 18
+"""Neighbours over which ray-cast light is averaged; single rays would show as specks."""
+
+
+def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator) -> Splats:
+    """Face, scalp, ears, neck, shoulders and the lining of mouth and eyelids."""
+    samples = surface.sample(surface.skin, spacing(surface), rng, stretched=True)
+    parts = skin_parts(surface, samples)
+    ambient, shadow = _light(surface, samples, parts)
+    specular, gloss = _sheen(samples.template, parts, attributes)
+    wide = samples.spacing * DISC
+    return Splats.of(
+        Layer.SKIN,
+        Shading.SKIN,
+        face=samples.face,
+        position=samples.position,
+        rotation=frame_from_normal(samples.normal),
+        scale=np.stack([wide, wide, samples.spacing * THICKNESS], axis=1),
+        opacity=OPACITY,
+        albedo=skin_albedo(samples.template, parts, attributes),
+        normal=_fine_normals(samples, parts, attributes),
+        ambient=ambient,
+        shadow=shadow,
+        specular=specular,
+        gloss=gloss,
+        subsurface=1.0,
+    )
+
+
+def spacing(surface: Surface) -> Floats:
+    """Metres between discs per triangle of the skin."""
+    centre = surface.template[surface.faces[surface.skin]].mean(1)
+    x, y, z = np.abs(centre[:, 0]), centre[:, 1], centre[:, 2]
+    within = {name: surface.regions[name][surface.skin] for name in ("ears", "lips", "eyelids", "inner_mouth")}
+    wanted = np.full(len(centre), 4.2e-3, np.float32)
+    wanted[y > 0.54] = 3.0e-3
+    wanted[y > 0.60] = 2.6e-3
+    wanted[(y > 0.61) & (z > 0.05) & (y < 0.81) & (x < 0.085)] = 1.6e-3
+    wanted[(y > 0.64) & (y < 0.76) & (z > 0.115) & (x < 0.052)] = 1.35e-3
+    wanted[within["ears"]] = 1.8e-3
+    wanted[within["eyelids"] | within["lips"]] = 1.0e-3
+    wanted[within["inner_mouth"]] = 3.2e-3
+    return wanted * np.float32(surface.size)
+
+
+def skin_parts(surface: Surface, samples: Samples) -> Parts:
+    """Soft part masks at the samples."""
+
+    def at(region: str | Mask) -> Floats:
+        return surface.interpolate(samples, surface.soft(region))
+
+    folded = mirrored(samples.template)
+    lining = smoothstep(0.35, 0.65, at("inner_mouth"))
+    near_eye = np.linalg.norm(folded - np.float32(EYE), axis=1) < 0.021
+    socket = (near_eye & (folded[:, 2] < 0.1215)).astype(np.float32)
+    return Parts(at("lips") * (1 - lining), at("eyelids"), at("ears"), lining, socket)
+
+
+def _light(surface: Surface, samples: Samples, parts: Parts) -> tuple[Floats, Floats]:
+    """Open sky and key light that reach each sample, (N,) 0..1 each."""
+    ambient = surface.occlusion(samples.position, samples.normal, OCCLUSION_RAYS)
+    shadow = surface.visibility(samples.position, samples.normal, KEY, SHADOW_RAYS, SHADOW_SPREAD)
+    ambient, shadow = neighbourhood_mean(samples.position, (ambient, shadow), SMOOTHED_OVER)
+    depth = smoothstep(0.120, 0.152, samples.template[:, 2])
+    inside = parts.lining > 0.5
+    ambient = np.where(inside, ambient * (0.06 + 0.5 * depth), np.clip(ambient * 1.08, 0.02, 1))
+    return ambient, np.where(inside, shadow * depth, shadow)
+
+
+def _sheen(template: Floats, parts: Parts, attributes: Attributes) -> tuple[Floats, Floats]:
+    """Strength and exponent of the highlight: oily on nose and forehead, moist on the lips."""
+    folded = mirrored(template)
+    oily = 0.14 * bump(template, (0, 0.700, 0.160), (0.010, 0.016, 0.03))
+    oily += 0.09 * bump(template, (0, 0.775, 0.150), (0.04, 0.018, 0.04))
+    oily += 0.08 * bump(folded, (0.046, 0.705, 0.120), (0.014, 0.010, 0.03))
+    specular = (0.24 + oily) * (1 + 0.45 * darkness(attributes)) * (1 - 0.3 * youth(attributes))
+    specular = specular * np.exp(0.12 * noise(template, 0.0018, 31))
+    moist = smoothstep(0.4, 0.8, parts.lips)
+    specular = specular * (1 - moist) + moist * (0.42 + 0.25 * attributes.makeup)
+    specular = np.where(parts.lining > 0.5, 0.4, specular)
+    return specular.astype(np.float32), np.where(moist > 0.5, 32.0, 15.0).astype(np.float32)
+
+
+def _fine_normals(samples: Samples, parts: Parts, attributes: Attributes) -> Floats:
+    """Smooth normals with pores and soft unevenness."""
+    place = samples.template
+    pores = np.stack([noise(place, 0.0020, 11 + k) for k in range(3)], axis=1)
+    lumps = np.stack([noise(place, 0.0060, 15 + k) for k in range(3)], axis=1)
+    rough = (1 - 0.35 * attributes.gender) * (1 - 0.6 * youth(attributes)) * (1 + 0.6 * attributes.wrinkles)
+    tilt = (0.030 * pores + 0.016 * lumps) * rough * (1 + smoothstep(0.4, 0.8, parts.lips))[:, None]
+    return unit(samples.normal + tilt)
