@@ -12,10 +12,11 @@ import numpy as np
 from numba import njit
 
 from .projection import CHUNK, KERNEL, TILE
-from .simd import atomic_next
+from .simd import atomic_next, prefetch
 
 f32 = np.float32
 TWO_PASS_BITS, HISTOGRAM = 24, 4096
+LOOK_AHEAD = 16  # splats whose rectangles are fetched in advance
 EXACT_FROM = 3  # tile columns plus rows beyond the first, from which the ellipse itself is followed and not its box
 
 
@@ -80,58 +81,71 @@ def _tile_span(records, o, y, x_first, x_last):
 
 
 @njit(**KERNEL)
-def bin_bands(
-    counter, bands, order, records, width, rects, tiles_x, tiles_y, capacity,
-    tile_start, tile_end, ids, stream, starts, needed,
+def list_tiles(
+    counter, order, records, width, rects, tiles_x, capacity, histograms, tiles, splats, spans, keep_spans, needed
 ):  # fmt: skip
-    """Fills the tiles of horizontal bands of the image; bands are taken from `counter` by several threads.
+    """Lists which tiles each splat touches; segments of `order` are taken from `counter` by several threads.
 
-    Band b owns ids[b * capacity:][:capacity]. Tile t holds ids[tile_start[t]:tile_end[t]], in depth order. Splat i of
-    `order` has its places in ids at stream[starts[b, i]:starts[b, i + 1]], for the gradients' way back.
-    needed[b] is the number of entries; where it exceeds `capacity` the band is incomplete: grow and run again.
+    Segment s of S writes its (tile, splat) pairs, in depth order, to tiles and splats [s * capacity:][:needed[s]] and counts
+    them in histograms[s] (tiles,). With `keep_spans`, spans[j] becomes the begin and end of record j's pairs. Where
+    needed[s] exceeds `capacity` the list is incomplete: grow and run again.
     """
-    n = order.shape[0]
+    segments, n = histograms.shape[0], order.shape[0]
     while True:
-        band = atomic_next(counter)
-        if band >= bands:
+        segment = atomic_next(counter)
+        if segment >= segments:
             break
-        row_first, row_end = tiles_y * band // bands, tiles_y * (band + 1) // bands
-        tile_first, tile_last = row_first * tiles_x, row_end * tiles_x
-        for t in range(tile_first, tile_last):
-            tile_end[t] = 0
-        base = band * capacity
+        histogram = histograms[segment]
+        histogram[:] = 0
+        base = segment * capacity
         e = base
-        for i in range(n):
-            starts[band, i] = e
+        last_splat = n * (segment + 1) // segments
+        for i in range(n * segment // segments, last_splat):
+            prefetch(rects, np.int64(order[min(i + LOOK_AHEAD, last_splat - 1)]) * 4)
             j = np.int64(order[i])
-            top, bottom = max(row_first, np.int64(rects[j, 1])), min(row_end - 1, np.int64(rects[j, 3]))
-            if top > bottom:
-                continue
-            x_first, x_last = np.int64(rects[j, 0]), np.int64(rects[j, 2])
-            rows, columns = np.int64(rects[j, 3]) - np.int64(rects[j, 1]), x_last - x_first
-            follow = rows > 0 and columns > 0 and rows + columns >= EXACT_FROM
+            begin = e
+            x_first, top, x_last, bottom = (
+                np.int64(rects[j, 0]), np.int64(rects[j, 1]), np.int64(rects[j, 2]), np.int64(rects[j, 3]),
+            )  # fmt: skip
+            follow = bottom > top and x_last > x_first and bottom - top + x_last - x_first >= EXACT_FROM
             for y in range(top, bottom + 1):
                 first, last = x_first, x_last
                 if follow:
                     first, last = _tile_span(records, j * width, y, x_first, x_last)
                 for t in range(y * tiles_x + first, y * tiles_x + last + 1):
                     if e - base < capacity:
-                        tile_end[t] += 1
-                        stream[e] = t
+                        histogram[t] += 1
+                        tiles[e], splats[e] = t, j
                     e += 1
-        starts[band, n] = e
-        needed[band] = e - base
-        if e - base > capacity:
-            continue
-        position = base
-        for t in range(tile_first, tile_last):
-            tile_start[t] = position
-            position += tile_end[t]
-            tile_end[t] = tile_start[t]
-        for i in range(n):
-            for entry in range(starts[band, i], starts[band, i + 1]):
-                t = stream[entry]
-                place = tile_end[t]
-                tile_end[t] = place + 1
-                ids[place] = order[i]
-                stream[entry] = place
+            if keep_spans:
+                spans[j, 0], spans[j, 1] = begin, e
+        needed[segment] = e - base
+
+
+@njit(**KERNEL)
+def allot_tiles(histograms, tile_start):
+    """Counts to places: tile_start[t] is where tile t begins, histograms[s, t] where segment s writes in it."""
+    position = 0
+    for t in range(histograms.shape[1]):
+        tile_start[t] = position
+        for segment in range(histograms.shape[0]):
+            count = histograms[segment, t]
+            histograms[segment, t] = position
+            position += count
+    tile_start[histograms.shape[1]] = position
+
+
+@njit(**KERNEL)
+def fill_tiles(counter, capacity, histograms, needed, tiles, splats, ids):
+    """Writes every pair's splat to its place in `ids`, and the place over the pair's tile."""
+    while True:
+        segment = atomic_next(counter)
+        if segment >= histograms.shape[0]:
+            break
+        next_place = histograms[segment]
+        for e in range(segment * capacity, segment * capacity + needed[segment]):
+            t = tiles[e]
+            place = next_place[t]
+            next_place[t] = place + 1
+            ids[place] = splats[e]
+            tiles[e] = place

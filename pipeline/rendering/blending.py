@@ -154,7 +154,7 @@ def _blend_tile(channels, records, width, ids, start, end, x0, y0, image_width, 
 
 @njit(**KERNEL)
 def blend_image(
-    counter, channels, tile_order, tiles_x, tile_start, tile_end, records, width, ids, background, state, out, transmittance
+    counter, channels, tile_order, tiles_x, tile_start, records, width, ids, background, state, out, transmittance
 ):  # fmt: skip
     """Blends tiles until `counter` runs out: out (H,W,D) float32 over `background` (D,), transmittance (H,W)."""
     height, image_width = transmittance.shape
@@ -166,7 +166,7 @@ def blend_image(
         t = tile_order[turn]
         x0, y0 = (t % tiles_x) * TILE, (t // tiles_x) * TILE
         _blend_tile(
-            channels, records, width, ids, tile_start[t], tile_end[t], x0, y0, image_width, height, state
+            channels, records, width, ids, tile_start[t], tile_start[t + 1], x0, y0, image_width, height, state
         )
         for y in range(min(TILE, height - y0)):
             for x in range(min(TILE, image_width - x0)):
@@ -179,7 +179,7 @@ def blend_image(
 
 @njit(**KERNEL)
 def blend_rgb8(
-    counter, channels, tile_order, tiles_x, tile_start, tile_end, records, width, ids, background, state, out
+    counter, channels, tile_order, tiles_x, tile_start, records, width, ids, background, state, out
 ):  # fmt: skip
     """Like `blend_image` for three channels, written as bytes: out (H,W,3) uint8."""
     height, image_width = out.shape[0], out.shape[1]
@@ -191,7 +191,7 @@ def blend_rgb8(
         t = tile_order[turn]
         x0, y0 = (t % tiles_x) * TILE, (t // tiles_x) * TILE
         _blend_tile(
-            channels, records, width, ids, tile_start[t], tile_end[t], x0, y0, image_width, height, state
+            channels, records, width, ids, tile_start[t], tile_start[t + 1], x0, y0, image_width, height, state
         )
         for y in range(min(TILE, height - y0)):
             for x in range(min(TILE, image_width - x0)):

@@ -136,7 +136,7 @@ def _replay_tile(channels, absgrad, records, width, ids, start, end, x0, y0, sta
 
 @njit(**KERNEL)
 def blend_image_backward(
-    counter, channels, absgrad, tile_order, tiles_x, tile_start, tile_end, records, width, ids, out, transmittance,
+    counter, channels, absgrad, tile_order, tiles_x, tile_start, records, width, ids, out, transmittance,
     v_out, v_alpha, state, sums, gradients,
 ):  # fmt: skip
     """Replays tiles until `counter` runs out and writes every entry's sums to `gradients` (entries * stride).
@@ -148,10 +148,10 @@ def blend_image_backward(
         if turn >= tile_order.shape[0]:
             break
         t = tile_order[turn]
-        if tile_start[t] == tile_end[t]:
+        if tile_start[t] == tile_start[t + 1]:
             continue
         x0, y0 = (t % tiles_x) * TILE, (t // tiles_x) * TILE
         _load_tile(channels, x0, y0, out, transmittance, v_out, v_alpha, state)
         _replay_tile(
-            channels, absgrad, records, width, ids, tile_start[t], tile_end[t], x0, y0, state, sums, gradients
+            channels, absgrad, records, width, ids, tile_start[t], tile_start[t + 1], x0, y0, state, sums, gradients
         )

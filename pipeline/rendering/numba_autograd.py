@@ -140,7 +140,7 @@ class _Blend(torch.autograd.Function):
         renders = torch.empty(len(frames.frames), view.height, view.width, behind.shape[1])
         transmittances = torch.empty(len(frames.frames), view.height, view.width)
         for camera, frame in enumerate(frames.frames):
-            frame.bin()
+            frame.bin(for_backward=True)
             frame.blend(_array(behind[camera]), renders[camera].numpy(), transmittances[camera].numpy())
         ctx.save_for_backward(means, quats, scales, opacities, colors, renders, transmittances)
         ctx.frames, ctx.absgrad_of = frames, absgrad_of
@@ -155,7 +155,8 @@ class _Blend(torch.autograd.Function):
         gradients = Gradients(frames[0].splats)
         v_means2d, v_absolute, v_colors = [], [], []
         for camera, frame in enumerate(frames):
-            gradients.next_camera(frame.splats)
+            if camera:
+                gradients.next_camera()
             frame.backward(
                 renders[camera].numpy(), transmittances[camera].numpy(), _array(v_renders[camera]),
                 _array(v_alphas[camera, ..., 0]), gradients, ctx.absgrad_of is not None,

@@ -1,6 +1,6 @@
 """One frame on the CPU: runs the kernels in order, on this machine's cores, in buffers that are used again.
 
-    project -> sort_by_depth -> bin_bands -> blend_image | blend_rgb8
+    project -> sort_by_depth -> list_tiles, fill_tiles -> blend_image | blend_rgb8
                                              blend_image_backward -> project_backward
 
 The kernels release the GIL and take their work from a shared counter, so any Python thread may render at any time; each
@@ -19,17 +19,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .binning import HISTOGRAM, bin_bands, sort_by_depth
+from .binning import HISTOGRAM, allot_tiles, fill_tiles, list_tiles, sort_by_depth
 from .blending import BLOCKS, PIXELS, blend_image, blend_rgb8
 from .blending_backward import MOMENTS, blend_image_backward
 from .projection import CHUNK, COLOR, COLUMNS, RECORD, TILE, WIDE_RECORD, project
-from .projection_backward import project_backward
+from .projection_backward import BACKWARD_COLUMNS, project_backward
 
 Floats = NDArray[np.float32]
 KERNEL_WIDTHS = (3, 5, 9)  # channel counts that kernels are compiled for; others are padded with zeros
 MAX_CHANNELS = KERNEL_WIDTHS[-1]
 MAX_THREADS = 16
-_ENTRIES_PER_SPLAT = 3  # first guess of (tile, splat) pairs; grows when a frame needs more
+_PAIRS_PER_SPLAT = 3  # first guess of (tile, splat) pairs; grows when a frame needs more
 
 
 def _available_cores() -> int:
@@ -187,7 +187,7 @@ class Frame:
             )  # fmt: skip
         )
 
-    def bin(self) -> None:
+    def bin(self, for_backward: bool = False) -> None:
         """Sorts the visible splats by depth and lists them for every tile."""
         n, get = len(self.splats.means), self.buffers.get
         keys = [get(f"key{k}", n, np.uint32) for k in "ab"]
@@ -196,30 +196,33 @@ class Frame:
         self.order = sort_by_depth(
             self.keys.view(np.int32), self.counts, n, keys[0], ids[0], keys[1], ids[1], histogram
         )
-        tiles = self.tiles_x * self.tiles_y
-        self.bands = min(WORKERS.threads, self.tiles_y)
-        self.tile_start, self.tile_end = get("tile_start", tiles, np.int64), get("tile_end", tiles, np.int64)
-        self.starts = get("starts", (self.bands, len(self.order) + 1), np.int64)
-        needed, capacity = np.zeros(self.bands, np.int64), max(1024, _ENTRIES_PER_SPLAT * len(self.order))
+        tiles, segments = self.tiles_x * self.tiles_y, WORKERS.threads
+        histograms = get("histograms", (segments, tiles), np.int32)
+        self.spans = get("spans", (n, 2), np.int32)
+        needed, capacity = np.zeros(segments, np.int64), 1024 + _PAIRS_PER_SPLAT * len(self.order) // segments
         while True:
-            self.ids = get("ids", self.bands * capacity, np.int32)
-            self.stream = get("stream", self.bands * capacity, np.int32)
+            self.places, splats = (get(name, segments * capacity, np.int32) for name in ("places", "splats"))
             counter, room = self._counter(), capacity
             WORKERS.share(
-                lambda k, counter=counter, room=room: bin_bands(
-                    counter, self.bands, self.order, self.records, self.stride, self.rects, self.tiles_x, self.tiles_y,
-                    room, self.tile_start, self.tile_end, self.ids, self.stream, self.starts, needed,
+                lambda k, counter=counter, room=room: list_tiles(
+                    counter, self.order, self.records, self.stride, self.rects, self.tiles_x, room, histograms,
+                    self.places, splats, self.spans, for_backward, needed,
                 )  # fmt: skip
             )
             if needed.max() <= capacity:
                 break
             capacity = int(needed.max()) * 5 // 4
-        self.tile_order = np.argsort(self.tile_start - self.tile_end, kind="stable")  # the heaviest first
+        self.tile_start = get("tile_start", tiles + 1, np.int64)
+        allot_tiles(histograms, self.tile_start)
+        self.ids = get("ids", max(1, int(self.tile_start[-1])), np.int32)
+        counter = self._counter()
+        WORKERS.share(lambda k: fill_tiles(counter, capacity, histograms, needed, self.places, splats, self.ids))
+        self.tile_order = np.argsort(-np.diff(self.tile_start), kind="stable")  # the heaviest first
 
     def _tiles(self) -> tuple:
         return (
-            self.kernel_channels, self.tile_order, self.tiles_x, self.tile_start, self.tile_end, self.records,
-            self.stride, self.ids,
+            self.kernel_channels, self.tile_order, self.tiles_x, self.tile_start, self.records, self.stride,
+            self.ids,
         )  # fmt: skip
 
     def blend(self, background: Floats, out: Floats, transmittance: Floats) -> None:
@@ -250,26 +253,34 @@ class Frame:
                 counter, first, absgrad, *tiles, out, transmittance, v_out, v_alpha, state[k], scratch[k], sums
             )
         )
+        columns = get("columns", (WORKERS.threads, BACKWARD_COLUMNS * CHUNK))
         counter, s, g = self._counter(), self.splats, gradients
         WORKERS.share(
             lambda k: project_backward(
-                counter, self.bands, stride, self.order, self.starts, self.stream, sums, self.source, self.records,
-                self.stride, self.depth_channel, s.means, s.quats, s.scales, s.opacities, self.camera, g.means, g.quats,
-                g.scales, g.opacities, g.colors, g.means2d, g.absolute,
+                counter, s.means, s.quats, s.scales, s.opacities, self.camera, self.depth_channel, self.counts, self.source,
+                self.spans, self.places, sums, stride, columns[k], g.accumulate, g.means, g.quats, g.scales, g.opacities,
+                g.colors, g.means2d, g.absolute,
             )  # fmt: skip
         )
 
 
 class Gradients:
-    """Zeroed gradient arrays of `splats`; means2d and absolute (N,2) belong to one camera at a time."""
+    """Gradient arrays of `splats`: the first camera writes them, every further one adds."""
 
     def __init__(self, splats: Splats) -> None:
         n = len(splats.means)
-        self.means, self.quats = np.zeros((n, 3), np.float32), np.zeros((n, 4), np.float32)
-        self.scales, self.opacities = np.zeros((n, 3), np.float32), np.zeros(n, np.float32)
-        self.next_camera(splats)
+        self._splats = splats
+        self.means, self.quats = np.empty((n, 3), np.float32), np.empty((n, 4), np.float32)
+        self.scales, self.opacities = np.empty((n, 3), np.float32), np.empty(n, np.float32)
+        self.accumulate = False
+        self._new_camera()
 
-    def next_camera(self, splats: Splats) -> None:
-        n = len(splats.means)
-        self.colors = np.zeros_like(splats.colors)
-        self.means2d, self.absolute = np.zeros((n, 2), np.float32), np.zeros((n, 2), np.float32)
+    def next_camera(self) -> None:
+        """The same splats, seen by another camera: colours and screen gradients begin anew."""
+        self.accumulate = True
+        self._new_camera()
+
+    def _new_camera(self) -> None:
+        n = len(self._splats.means)
+        self.colors = np.empty_like(self._splats.colors)
+        self.means2d, self.absolute = np.empty((n, 2), np.float32), np.empty((n, 2), np.float32)

@@ -71,7 +71,7 @@ def log2(x):
 
 
 @njit(**KERNEL)
-def _load_columns(means, quats, scales, opacities, first, count, columns):
+def load_columns(means, quats, scales, opacities, first, count, columns):
     for u in range(count):
         i, o = np.uint64(first + u), np.uint64(u)
         for c in range(3):
@@ -221,7 +221,7 @@ def project(
         if first >= total:
             break
         count = min(CHUNK, total - first)
-        _load_columns(means, quats, scales, opacities, first, count, columns)
+        load_columns(means, quats, scales, opacities, first, count, columns)
         _project_columns(columns, count, cam)
         counts[chunk] = _keep_visible(
             columns, first, count, cam, colors, depth_channel, width, records, keys, rects, source
