@@ -1,0 +1,88 @@
+"""`Strands`: one layer of grown hair, and how it becomes lit splats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.avatar import Layer
+from pipeline.priors.procedural.hair.colour import paint
+from pipeline.priors.procedural.hair.field import BodyField
+from pipeline.priors.procedural.splats import Floats, Ints, Shading, Splats, curve_splats, unit
+from pipeline.priors.procedural.volume import HairVolume
+
+OVERLAP = 0.46
+"""Standard deviation of a splat along the hair, in segments: the least that leaves no beads on a straight strand."""
+RADIAL = 0.5
+"""Share of the direction away from the skin in the shading normal; the rest is the slope of the hair's density."""
+STRAND_JITTER = 0.25
+"""Turn of each strand's normal, so that neighbours glint apart."""
+
+
+@dataclass(frozen=True)
+class Strands:
+    """Hairs of one kind; one row per hair."""
+
+    points: Floats
+    """(N, K, 3) metres, from root to tip."""
+    face: Ints
+    """(N,) triangle of the root."""
+    radius: Floats
+    """(N,) standard deviation across, metres."""
+    lock: Ints
+    """(N,) which lock it belongs to; locks share a shade."""
+    taper: Floats
+    """(K−1,) or (N, K−1) factor on the radius from root to tip."""
+    shade: float = 1.0
+    """Factor on the albedo: an under-layer is darker."""
+    opacity: float | Floats = 0.92
+    """Scalar or (N,)."""
+
+    @property
+    def segments(self) -> int:
+        return self.points.shape[1] - 1
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the hair is made of."""
+
+    color: str
+    gray: float
+    specular: float = 0.10
+    gloss: float = 70.0
+
+
+def to_splats(layer: Layer, strands: Sequence[Strands], look: Look, rng: np.random.Generator) -> Splats:
+    """Unlit splats of all layers; their normals are the strands' own until `light` sets them."""
+    parts = []
+    for part in strands:
+        albedo = paint(look.color, look.gray, part.lock, part.segments, rng) * np.float32(part.shade)
+        taper = np.broadcast_to(part.taper, (len(part.points), part.segments))
+        parts.append(
+            curve_splats(
+                layer, Shading.HAIR, points=part.points, radius=part.radius[:, None] * taper, face=part.face,
+                normal=_sideways(part.points), albedo=albedo, overlap=OVERLAP, opacity=part.opacity,
+                specular=look.specular * (1 - 0.4 * look.gray), gloss=look.gloss,
+            )
+        )  # fmt: skip
+    return Splats.concatenate(parts)
+
+
+def light(splats: Splats, volume: HairVolume, body: BodyField, key: Floats, rng: np.random.Generator) -> None:
+    """Set normals, sky and key light of hair splats in place. ``key`` (3,) unit, towards the light."""
+    outward = body.distance(splats.position)[1]
+    jitter = STRAND_JITTER * rng.standard_normal(splats.position.shape).astype(np.float32)
+    normal = unit(volume.normals(splats.position) * (1 - RADIAL) + outward * RADIAL)
+    splats.ambient, splats.shadow = volume.shade_hair(splats.position, normal, key)
+    normal = unit(normal + jitter)
+    across = unit(normal - (normal * splats.tangent).sum(1, keepdims=True) * splats.tangent)
+    splats.normal = across
+
+
+def _sideways(points: Floats) -> Floats:
+    """(N, 3) a direction that no segment of a strand is likely to have: from the middle of all to the strand."""
+    middle = points.mean(1)
+    return unit(middle - middle.mean(0) + np.float32(1e-4))

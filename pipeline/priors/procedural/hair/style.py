@@ -1,0 +1,100 @@
+"""What a hairstyle is made of, and how its layers of strands are grown from that."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.priors.procedural.hair.growth import Flow, Habit, gather, grow, locks
+from pipeline.priors.procedural.hair.scalp import BORDER, Roots, Scalp
+from pipeline.priors.procedural.hair.strands import Strands
+from pipeline.priors.procedural.splats import Floats, Ints, unit
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One layer of a style: a few wide dark strands close to the skin, or many thin ones over them."""
+
+    strands: int
+    segments: int
+    radius: tuple[float, float]
+    """Standard deviation across, metres, thinnest and thickest strand."""
+    depth: tuple[float, float]
+    """Lowest and highest strand, as shares of the style's thickness."""
+    locks: int
+    """How many locks the strands gather into."""
+    gathering: float
+    """0 none, 1 the tips of a lock meet."""
+    shade: float = 1.0
+    opacity: float = 0.92
+    tip: float = 0.5
+    """Radius at the tip, relative to the root."""
+    border: tuple[float, float] = BORDER
+    """See `Scalp.scatter`."""
+    length: tuple[float, float] = (0.86, 1.05)
+    """Shortest and longest strand, relative to the style's length."""
+    wildness: float = 0.08
+    """Standard deviation of each strand's own direction at the root."""
+
+
+class Style(ABC):
+    """A hairstyle: lengths and directions as functions of where a hair roots."""
+
+    plans: tuple[LayerPlan, ...]
+    stiffness = 0.7
+    hug = 0.0
+    growing_steps = 1.0
+    lock_wildness = 0.0
+    """Standard deviation of each lock's own direction."""
+
+    def __init__(self, scalp: Scalp) -> None:
+        self.scalp = scalp
+
+    @abstractmethod
+    def length(self, roots: Roots) -> Floats:
+        """(N,) adult metres."""
+
+    @abstractmethod
+    def thickness(self, roots: Roots) -> Floats:
+        """(N,) adult metres that the topmost hair rooted there lies above the skin."""
+
+    @abstractmethod
+    def flow(self, roots: Roots) -> Flow:
+        """Where hair rooted there wants to go."""
+
+    def start(self, roots: Roots) -> Floats:
+        """(N, 3) direction in which hair leaves the skin."""
+        return unit(unit(self.flow(roots)(0.0, roots.position, roots.normal)) + 0.4 * roots.normal)
+
+    def finish(self, points: Floats, roots: Roots, lock: Ints, rng: np.random.Generator) -> Floats:
+        """Last changes to grown strands (N, K, 3): waves, a cut. By default none."""
+        return points
+
+    def grow(self, rng: np.random.Generator) -> list[Strands]:
+        """All layers."""
+        return [self._layer(plan, rng) for plan in self.plans]
+
+    def _layer(self, plan: LayerPlan, rng: np.random.Generator) -> Strands:
+        scalp = self.scalp
+        size = np.float32(scalp.size)
+        roots = scalp.scatter(plan.strands, rng, plan.border)
+        count = len(roots)
+        height = rng.uniform(*plan.depth, count).astype(np.float32)
+        clearance = self.thickness(roots) * height * size
+        lock = locks(np.c_[roots.position, clearance], plan.locks, rng)
+        of_lock = np.clip(rng.standard_normal((count, 3)), -1.5, 1.5)[lock].astype(np.float32) * self.lock_wildness
+        length = self.length(roots) * rng.uniform(*plan.length, count).astype(np.float32) * size
+        habit = Habit(length, clearance, plan.segments, self.stiffness, self.hug, self.growing_steps)
+        flow = self.flow(roots)
+        start = self.start(roots) + plan.wildness * rng.standard_normal((count, 3)).astype(np.float32)
+
+        def wild(grown: float, points: Floats, direction: Floats) -> Floats:
+            return unit(flow(grown, points, direction)) + of_lock * (0.4 + grown)
+
+        points = grow(roots, start, wild, habit, scalp.field)
+        points = self.finish(gather(points, lock, plan.gathering), roots, lock, rng)
+        radius = rng.uniform(*plan.radius, count).astype(np.float32) * size
+        taper = np.linspace(1.1, plan.tip, plan.segments, dtype=np.float32)
+        return Strands(points, roots.face, radius, lock, taper, plan.shade, plan.opacity)
