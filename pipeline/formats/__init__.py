@@ -1,0 +1,1 @@
+"""Files that avatars are kept and exchanged in."""
