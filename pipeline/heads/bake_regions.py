@@ -15,7 +15,12 @@ IRIS_ANGLE = 0.42
 
 
 def label_regions(
-    template: Array, faces: NDArray[np.int64], face_parts: NDArray[np.int64], uv: Array, parts: tuple[str, ...], root: Path
+    template: Array,
+    faces: NDArray[np.int64],
+    face_parts: NDArray[np.int64],
+    uv: Array,
+    parts: tuple[str, ...],
+    root: Path,
 ) -> dict[str, Mask]:
     """Region → (F,) bool. ``template`` (V, 3) in our axes with Anny's origin, ``uv`` (F, 3, 2); regions may overlap."""
     centre = template[faces].mean(1)
