@@ -7,11 +7,11 @@ from numba import njit
 
 from pipeline.priors.procedural.splats import Floats, unit
 
-CELL = 0.008
+CELL = 0.009
 """Metres; the distance is interpolated, so that it is good to half a millimetre over the skull."""
-REACH = 0.028
+REACH = 0.036
 """Metres up to which the distance is known; farther out it stays at this value."""
-MARGIN = 0.035
+MARGIN = 0.045
 FACET = 0.006
 """Metres round a sample within which the surface counts as flat."""
 

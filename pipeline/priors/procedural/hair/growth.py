@@ -29,6 +29,8 @@ class Habit:
     """0 turns at once to where the flow points, towards 1 it turns slowly."""
     hug: float = 0.0
     """How strongly a strand above its clearance is drawn back to it."""
+    hug_above: float = -np.inf
+    """Height in the world, metres, below which nothing is drawn back to the skin."""
     growing_steps: float = 1.0
     """Length of the last segment over the first: above 1 spends detail on the skull and less on what hangs."""
 
@@ -50,7 +52,7 @@ def grow(roots: Roots, start: Floats, flow: Flow, habit: Habit, body: BodyField)
         clearance = np.minimum(habit.clearance, 0.001 + grown * habit.length * 0.6)
         distance, out = body.distance(ahead)
         lift = clearance - distance
-        lift = np.maximum(lift, 0) + habit.hug * np.minimum(lift, 0)
+        lift = np.maximum(lift, 0) + habit.hug * (ahead[:, 1] > habit.hug_above) * np.minimum(lift, 0)
         ahead = ahead + out * lift[:, None]
         direction = unit(ahead - points[-1])
         points.append(points[-1] + direction * step)

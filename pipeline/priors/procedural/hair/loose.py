@@ -24,9 +24,10 @@ class Loose(Style):
     """What falls from a parting, drawn aside from the face."""
 
     stiffness = 0.6
-    hug = 0.12
+    hug = 0.45
+    hug_above = -0.02
     lock_wildness = 0.05
-    volume = 0.016
+    volume = 0.020
     """Adult metres of the topmost hair over the skin."""
 
     def __init__(self, scalp: Scalp, rng: np.random.Generator) -> None:
@@ -43,22 +44,22 @@ class Loose(Style):
         place = roots.template - SKULL_CENTRE
         side = np.where(place[:, 0] > self.parting, np.float32(1), np.float32(-1))
         front = smoothstep(-0.02, 0.075, place[:, 2])
-        forward = np.where(place[:, 2] > 0.005, np.float32(1), np.float32(-1))
+        forward = np.where(place[:, 2] > -0.012, np.float32(1), np.float32(-1))
 
         def toward(grown: float, points: Floats, direction: Floats) -> Floats:
             at = self.scalp.place(points)
             x, y, z = np.abs(at[:, 0]), at[:, 1], at[:, 2]
             lateral = side * np.clip(1.15 - x / 0.075, 0, 1) * front
             # over the crown hair runs back, at the temples it opens the face, on the shoulders it goes one way or the other
-            back = -0.75 * (1 - front) - 0.30 * front * smoothstep(0.03, 0.06, x)
-            ahead = back * smoothstep(-0.02, 0.04, y) + 0.6 * forward * smoothstep(-0.11, -0.16, y)
+            back = -0.75 * (1 - front) - 0.55 * front * smoothstep(0.02, 0.05, x)
+            ahead = back * smoothstep(-0.02, 0.04, y) + forward * (0.25 * smoothstep(-0.02, -0.10, y) + 0.9 * smoothstep(-0.10, -0.15, y))
             steep = np.hypot(x / 0.078, np.minimum(z, 0) / 0.085)
             down = -0.15 - 1.1 * smoothstep(0.45, 1.0, steep) - 0.8 * smoothstep(0.05, -0.05, y)
             out = np.stack([lateral, down, ahead], axis=1)
             # what hangs is heavy: it falls back to the column below the widest part of the head
             column = np.stack([at[:, 0] / HANG[0], np.zeros_like(y), (z - HANG_MIDDLE) / HANG[1]], axis=1)
             beyond = np.maximum(np.linalg.norm(column, axis=1) - 1, 0) * smoothstep(0.03, -0.04, y)
-            out -= unit(column) * np.minimum(6 * beyond, 1.2)[:, None]
+            out -= unit(column) * np.minimum(8 * beyond, 2.0)[:, None]
             in_face = smoothstep(FACE[1], FACE[0], x) * smoothstep(0.02, 0.05, z) * smoothstep(0.030, 0.005, y)
             out[:, 0] += 2.0 * side * in_face
             return self.bend(out, at, side)
@@ -85,7 +86,7 @@ class Bob(Loose):
     plans = (
         LayerPlan(1100, 8, (0.0016, 0.0022), (0.05, 0.5), 300, 0.2, shade=0.55, opacity=0.95, tip=0.9,
                   border=(0.001, 0.011), length=(0.99, 1.0), wildness=0.03),
-        LayerPlan(2600, 11, (0.00045, 0.00080), (0.3, 1.0), 380, 0.35, tip=0.7, length=(0.96, 1.0), wildness=0.03),
+        LayerPlan(2600, 11, (0.00045, 0.00080), (0.3, 1.0), 380, 0.22, tip=0.7, length=(0.96, 1.0), wildness=0.03),
     )  # fmt: skip
     growing_steps = 1.5
     cut = -0.128
@@ -115,7 +116,7 @@ class Long(Loose):
         LayerPlan(1650, 17, (0.00050, 0.00090), (0.3, 1.0), 260, 0.45, tip=0.5, length=(0.80, 1.04), wildness=0.03),
     )  # fmt: skip
     growing_steps = 2.2
-    volume = 0.018
+    volume = 0.022
 
     def __init__(self, scalp: Scalp, rng: np.random.Generator) -> None:
         super().__init__(scalp, rng)

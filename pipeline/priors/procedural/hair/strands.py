@@ -17,6 +17,8 @@ OVERLAP = 0.46
 """Standard deviation of a splat along the hair, in segments: the least that leaves no beads on a straight strand."""
 RADIAL = 0.5
 """Share of the direction away from the skin in the shading normal; the rest is the slope of the hair's density."""
+FAIR_SCATTERING = 0.6
+"""Share of the extinction that white hair is spared."""
 STRAND_JITTER = 0.25
 """Turn of each strand's normal, so that neighbours glint apart."""
 
@@ -51,7 +53,7 @@ class Look:
 
     color: str
     gray: float
-    specular: float = 0.10
+    specular: float = 0.13
     gloss: float = 70.0
 
 
@@ -76,7 +78,10 @@ def light(splats: Splats, volume: HairVolume, body: BodyField, key: Floats, rng:
     outward = body.distance(splats.position)[1]
     jitter = STRAND_JITTER * rng.standard_normal(splats.position.shape).astype(np.float32)
     normal = unit(volume.normals(splats.position) * (1 - RADIAL) + outward * RADIAL)
-    splats.ambient, splats.shadow = volume.shade_hair(splats.position, normal, key)
+    sky, sun = volume.shade_hair(splats.position, normal, key)
+    # fair hair scatters light onwards, so that less is lost on the way in
+    lost = 1 - FAIR_SCATTERING * np.minimum(splats.albedo.mean(1) / 0.5, 1)
+    splats.ambient, splats.shadow = sky**lost, sun**lost
     normal = unit(normal + jitter)
     across = unit(normal - (normal * splats.tangent).sum(1, keepdims=True) * splats.tangent)
     splats.normal = across

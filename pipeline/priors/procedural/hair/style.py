@@ -45,6 +45,8 @@ class Style(ABC):
     plans: tuple[LayerPlan, ...]
     stiffness = 0.7
     hug = 0.0
+    hug_above = -1.0
+    """Adult metres over the middle of the skull."""
     growing_steps = 1.0
     lock_wildness = 0.0
     """Standard deviation of each lock's own direction."""
@@ -86,7 +88,8 @@ class Style(ABC):
         lock = locks(np.c_[roots.position, clearance], plan.locks, rng)
         of_lock = np.clip(rng.standard_normal((count, 3)), -1.5, 1.5)[lock].astype(np.float32) * self.lock_wildness
         length = self.length(roots) * rng.uniform(*plan.length, count).astype(np.float32) * size
-        habit = Habit(length, clearance, plan.segments, self.stiffness, self.hug, self.growing_steps)
+        hug_above = float(scalp.centre[1]) + self.hug_above * scalp.size
+        habit = Habit(length, clearance, plan.segments, self.stiffness, self.hug, hug_above, self.growing_steps)
         flow = self.flow(roots)
         start = self.start(roots) + plan.wildness * rng.standard_normal((count, 3)).astype(np.float32)
 
