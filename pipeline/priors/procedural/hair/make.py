@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.avatar import Layer
 from pipeline.priors.procedural.hair.scalp import Scalp
 from pipeline.heads.rig import Rig
+from pipeline.priors.procedural.beard import grow_beard
 from pipeline.priors.procedural.hair.afro import Afro
 from pipeline.priors.procedural.hair.bun import Bun
 from pipeline.priors.procedural.hair.cage import hang_on_cage
@@ -31,27 +32,36 @@ HANGING = ("bob", "long")
 
 @dataclass(frozen=True)
 class Hair:
-    """Hair of one person."""
+    """Hair and beard of one person."""
 
     splats: Splats
     volume: HairVolume | None
-    """What shades skin and clothes; None for a bald head."""
+    """What shades skin and clothes; None where there is neither hair nor beard."""
     rig: Rig
     """The head's rig, with a cage behind its own triangles where the hair hangs on one."""
 
 
 def make_hair(surface: Surface, attributes: Attributes, rng: np.random.Generator) -> Hair:
-    """Hair of the scalp, lit except for `shade`."""
-    hair = attributes.hair
-    if hair.style == "bald":
-        return Hair(Splats.empty(), None, surface.rig)
+    """Hair of scalp and chin, with sky and key light that hair and head leave to it."""
     scalp = Scalp(surface, attributes)
-    style = _style(scalp, attributes, rng)
-    splats = to_splats(Layer.HAIR, style.grow(rng), Look(hair.color, hair.gray), rng)
+    hair_rng, beard_rng, light_rng = rng.spawn(3)
+    hair, rig = _scalp_hair(scalp, attributes, hair_rng)
+    splats = Splats.concatenate([hair, grow_beard(scalp, attributes, beard_rng)])
+    if not len(splats):
+        return Hair(splats, None, rig)
     volume = HairVolume(splats, scalp.field)
-    light(splats, volume, scalp.field, KEY, rng)
-    rig = hang_on_cage(splats, scalp, surface.rig) if hair.style in HANGING else surface.rig
+    light(splats, volume, scalp.field, KEY, light_rng)
     return Hair(splats, volume, rig)
+
+
+def _scalp_hair(scalp: Scalp, attributes: Attributes, rng: np.random.Generator) -> tuple[Splats, Rig]:
+    hair, rig = attributes.hair, scalp.surface.rig
+    if hair.style == "bald":
+        return Splats.empty(), rig
+    splats = to_splats(Layer.HAIR, _style(scalp, attributes, rng).grow(rng), Look(hair.color, hair.gray), rng)
+    if hair.style in HANGING:
+        rig = hang_on_cage(splats, scalp, rig)
+    return splats, rig
 
 
 def _style(scalp: Scalp, attributes: Attributes, rng: np.random.Generator) -> Style | Afro:
