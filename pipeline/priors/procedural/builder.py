@@ -12,13 +12,16 @@ from pipeline.geometry import matrix_to_quaternion
 from pipeline.heads.anny import AnnyHead
 from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.shading import shade
+from pipeline.priors.procedural.brows import make_brows
+from pipeline.priors.procedural.eyes import make_eyes
+from pipeline.priors.procedural.mouth import make_mouth
 from pipeline.priors.procedural.skin import make_skin
 from pipeline.priors.procedural.splats import Splats
 from pipeline.priors.procedural.surface import Surface
 
 LayerMaker = Callable[[Surface, Attributes, np.random.Generator], Splats]
 
-LAYERS: tuple[LayerMaker, ...] = (make_skin,)
+LAYERS: tuple[LayerMaker, ...] = (make_skin, make_eyes, make_mouth, make_brows)
 """In this order; each draws from its own random stream, so that one layer's change leaves the others as they are."""
 
 

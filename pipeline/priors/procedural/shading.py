@@ -68,7 +68,7 @@ def _interreflection(splats: Splats) -> Floats:
     a = splats.albedo
     bounced = ((x * (2.0404 * a - 0.3324) - (4.7951 * a - 0.6417)) * x + (2.7552 * a + 0.6903)) * x
     gain = np.maximum(bounced, x) / np.maximum(x, 1e-3)
-    return np.where((splats.shading == Shading.SKIN)[:, None], np.clip(gain, 1, 2), 1).astype(np.float32)
+    return np.where((splats.shading == Shading.SKIN)[:, None], np.clip(gain, 1, 1.4), 1).astype(np.float32)
 
 
 def _scatter(splats: Splats, light: Floats) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.avatar import Layer
@@ -15,6 +17,7 @@ from pipeline.priors.procedural.surface import Mask, Samples, Surface, neighbour
 DISC = 0.74
 """Standard deviation of a disc in spacings: neighbours melt into one surface."""
 THICKNESS = 0.10
+LINING_DEPTH = 2e-3
 OPACITY = 0.97
 OCCLUSION_RAYS = 28
 SHADOW_RAYS = 18
@@ -28,6 +31,7 @@ def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator
     """Face, scalp, ears, neck, shoulders and the lining of mouth and eyelids."""
     samples = surface.sample(surface.skin, spacing(surface), rng, stretched=True)
     parts = skin_parts(surface, samples)
+    samples = replace(samples, position=_pull_lining_in(surface, samples, parts))
     ambient, shadow = _light(surface, samples, parts)
     specular, gloss = _sheen(samples.template, parts, attributes)
     wide = samples.spacing * DISC
@@ -60,8 +64,9 @@ def spacing(surface: Surface) -> Floats:
     wanted[(y > 0.61) & (z > 0.05) & (y < 0.81) & (x < 0.085)] = 1.6e-3
     wanted[(y > 0.64) & (y < 0.76) & (z > 0.115) & (x < 0.052)] = 1.35e-3
     wanted[within["ears"]] = 1.8e-3
-    wanted[within["eyelids"] | within["lips"]] = 1.0e-3
-    wanted[within["inner_mouth"]] = 3.2e-3
+    wanted[within["lips"]] = 1.0e-3
+    wanted[within["eyelids"]] = 0.9e-3
+    wanted[within["inner_mouth"]] = 1.9e-3
     return wanted * np.float32(surface.size)
 
 
@@ -78,6 +83,13 @@ def skin_parts(surface: Surface, samples: Samples) -> Parts:
     return Parts(at("lips") * (1 - lining), at("eyelids"), at("ears"), lining, socket)
 
 
+def _pull_lining_in(surface: Surface, samples: Samples, parts: Parts) -> Floats:
+    """The mouth's lining lies close behind the cheeks, which would let its discs show through a stretched face."""
+    behind_lips = smoothstep(0.1505, 0.1455, samples.template[:, 2])
+    depth = LINING_DEPTH * surface.size * parts.lining * behind_lips
+    return samples.position + samples.normal * depth[:, None].astype(np.float32)
+
+
 def _light(surface: Surface, samples: Samples, parts: Parts) -> tuple[Floats, Floats]:
     """Open sky and key light that reach each sample, (N,) 0..1 each."""
     ambient = surface.occlusion(samples.position, samples.normal, OCCLUSION_RAYS)
@@ -85,6 +97,11 @@ def _light(surface: Surface, samples: Samples, parts: Parts) -> tuple[Floats, Fl
     ambient, shadow = neighbourhood_mean(samples.position, (ambient, shadow), SMOOTHED_OVER)
     depth = smoothstep(0.120, 0.152, samples.template[:, 2])
     inside = parts.lining > 0.5
+    # lids are lit as if half open: what is shaded under the brow shows when they close
+    ambient = np.maximum(ambient, 0.62 * parts.eyelids * (1 - parts.socket))
+    shadow = np.maximum(shadow, 0.55 * parts.eyelids * (1 - parts.socket))
+    # muscles of the shoulders fold into each other there
+    ambient = np.maximum(ambient, 0.6 * smoothstep(0.60, 0.585, samples.template[:, 1]))
     ambient = np.where(inside, ambient * (0.06 + 0.5 * depth), np.clip(ambient * 1.08, 0.02, 1))
     return ambient, np.where(inside, shadow * depth, shadow)
 

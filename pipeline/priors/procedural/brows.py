@@ -1,0 +1,150 @@
+"""Eyebrows and eyelashes, hair by hair."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.avatar import Layer
+from pipeline.priors.procedural.attributes import Attributes
+from pipeline.priors.procedural.fields import mix, smoothstep, srgb
+from pipeline.priors.procedural.hair.colour import base_colour
+from pipeline.priors.procedural.lids import SIDES, eyeball, lid_curve
+from pipeline.priors.procedural.splats import Floats, Shading, Splats, curve_splats, unit
+from pipeline.priors.procedural.surface import Surface
+
+# The middle of the left brow from its head to its tail: template metres, and half its height along it.
+BROW_X = (0.0125, 0.0200, 0.0300, 0.0400, 0.0480, 0.0570)
+BROW_Y = {"male": (0.7440, 0.7462, 0.7480, 0.7486, 0.7472, 0.7420), "female": (0.7448, 0.7468, 0.7494, 0.7512, 0.7496, 0.7432)}
+BROW_HALF = (0.0026, 0.0034, 0.0034, 0.0028, 0.0019, 0.0006)
+BROW_HAIRS = 300
+"""Per side, of an average brow."""
+UPPER_LASHES, LOWER_LASHES = 95, 48
+
+
+def make_brows(surface: Surface, attributes: Attributes, rng: np.random.Generator) -> Splats:
+    """Eyebrows and lashes of both sides."""
+    parts = []
+    for side in SIDES:
+        parts.append(_brow(surface, attributes, side, rng))
+        parts.append(_lashes(surface, attributes, side, "upper", rng))
+        parts.append(_lashes(surface, attributes, side, "lower", rng))
+        parts.append(_lid_line(surface, attributes, side))
+    return Splats.concatenate(parts)
+
+
+def brow_color(attributes: Attributes) -> Floats:
+    """(3,) linear: a brow is darker than the hair, and turns grey later."""
+    own = base_colour(attributes.hair.color, 0.75 * attributes.hair.gray)
+    return mix(own * 0.75, srgb(44, 32, 26), 0.40 * (1 - attributes.hair.gray) * float(smoothstep(0.0, 0.08, own.mean())))
+
+
+def brow_middle(x: Floats, attributes: Attributes) -> tuple[Floats, Floats]:
+    """Height of the brow's middle and half its width at distance x from the midline, template metres."""
+    male, female = (np.interp(x, BROW_X, BROW_Y[kind]) for kind in ("male", "female"))
+    middle = male + (female - male) * attributes.gender
+    bushy = (0.72 + 0.56 * attributes.eyebrows) * (1.08 - 0.24 * attributes.gender)
+    return middle, np.interp(x, BROW_X, BROW_HALF) * bushy
+
+
+def brow_cover(template: Floats, attributes: Attributes) -> Floats:
+    """How densely the brow covers template points (N, 3), 0..1: the skin there is tinted with its shade."""
+    x = np.abs(template[:, 0])
+    middle, half = brow_middle(x, attributes)
+    across = (template[:, 1] - middle) / (half + 0.0008)
+    inside = smoothstep(BROW_X[0] - 0.002, BROW_X[0] + 0.004, x) * smoothstep(BROW_X[-1] + 0.001, BROW_X[-1] - 0.006, x)
+    return np.exp(-1.3 * across**2) * inside * (template[:, 2] > 0.08)
+
+
+def _brow(surface: Surface, attributes: Attributes, side: str, rng: np.random.Generator) -> Splats:
+    sign = 1.0 if side == "left" else -1.0
+    count = int(BROW_HAIRS * (0.62 + 0.76 * attributes.eyebrows) * (1.15 - 0.25 * attributes.gender))
+    u = rng.random(count) ** 0.95
+    x = BROW_X[0] + (BROW_X[-1] - BROW_X[0]) * u
+    middle, half = brow_middle(x, attributes)
+    v = np.clip(rng.normal(0, 0.55, count), -1.15, 1.15)
+    root = surface.front(np.stack([sign * x, middle + half * v], axis=1))
+    # at the head hairs stand up; along the brow they lie outwards, those below rising and those above falling to its middle
+    rise = np.interp(u, [0, 0.15, 0.45, 0.8, 1], [1.5, 0.95, 0.42, -0.10, -0.50]) - np.interp(u, [0, 0.3, 1], [0.1, 0.5, 0.4]) * v
+    outward = np.interp(u, [0, 0.15, 0.45, 1], [0.25, 0.65, 1.0, 1.0])
+    heading = np.stack([sign * outward, rise, np.zeros(count)], axis=1)
+    heading += 0.16 * rng.standard_normal((count, 3))
+    direction = _along_skin(heading, root.normal)
+    length = np.interp(u, [0, 0.15, 0.6, 1], [0.0052, 0.0070, 0.0072, 0.0050]) * rng.uniform(0.75, 1.1, count)
+    length *= surface.size * (0.86 + 0.28 * attributes.eyebrows)
+    t = np.linspace(0, 1, 4)[:, None]
+    bend = _along_skin(np.stack([sign * np.ones(count), -0.55 * np.ones(count), np.zeros(count)], axis=1), root.normal)
+    path = direction[:, None] * t + 0.30 * (bend - direction)[:, None] * t**2 + root.normal[:, None] * (0.05 + 0.10 * t * (1 - t))
+    color = brow_color(attributes) * np.exp(0.22 * rng.standard_normal((count, 1)))
+    thick = rng.uniform(0.085e-3, 0.135e-3, count) * (1.12 - 0.18 * attributes.gender) * surface.size
+    return curve_splats(
+        Layer.BROW,
+        Shading.HAIR,
+        points=(root.position[:, None] + path * length[:, None, None]).astype(np.float32),
+        radius=thick[:, None] * np.array([[1.1, 1.0, 0.6]]),
+        face=root.face,
+        normal=root.normal,
+        albedo=color.astype(np.float32),
+        opacity=np.float32([[0.80, 0.80, 0.62]]),
+        ambient=0.9,
+        shadow=0.75,
+        specular=0.012,
+        gloss=40.0,
+    )
+
+
+def _along_skin(heading: Floats, normal: Floats) -> Floats:
+    flat = heading - (heading * normal).sum(1, keepdims=True) * normal
+    return unit(flat)
+
+
+def _lashes(surface: Surface, attributes: Attributes, side: str, lid: str, rng: np.random.Generator) -> Splats:
+    """Lashes grow from the rim along the template's lash strip, curl up and gather in small tufts."""
+    upper = lid == "upper"
+    count = UPPER_LASHES if upper else LOWER_LASHES
+    along = np.clip((np.arange(count) + rng.uniform(-0.45, 0.45, count)) / count, 0.02, 0.98)
+    along = 0.05 + 0.93 * along
+    root = lid_curve(surface, side, f"{lid}_rim", along)
+    tufts = np.round(along * (26 if upper else 16)) / (26 if upper else 16)
+    tip = lid_curve(surface, side, f"{lid}_tip", along + 0.55 * (tufts - along))
+    ball = eyeball(surface, side)
+    outward = unit(root.position - ball.centre)
+    heading = unit(unit(tip.position - root.position) + 0.25 * outward + 0.07 * rng.standard_normal((count, 3)))
+    groomed = 0.85 + 0.35 * attributes.gender + 0.35 * attributes.makeup
+    longest = (0.0052 if upper else 0.0026) * groomed * surface.size
+    length = longest * np.interp(along, [0, 0.25, 0.75, 1], [0.45, 0.85, 1.0, 0.7]) * rng.uniform(0.75, 1.08, count)
+    t = np.linspace(0, 1, 5)[:, None]
+    curl = np.float32([0, 0.62, 0.10]) if upper else np.float32([0, -0.25, 0.25])
+    path = heading[:, None] * t + 0.55 * curl * t**2
+    color = mix(srgb(20, 15, 13), brow_color(attributes), 0.5 * (1 - attributes.makeup) * (brow_color(attributes).mean() > 0.02))
+    opacity = (0.62 if upper else 0.30) + 0.22 * attributes.makeup + 0.06 * attributes.gender
+    return curve_splats(
+        Layer.BROW,
+        Shading.HAIR,
+        points=(root.position[:, None] + path * length[:, None, None]).astype(np.float32),
+        radius=0.072e-3 * (1 + 0.5 * attributes.makeup) * surface.size * np.array([[1.15, 1.0, 0.8, 0.5]]),
+        face=root.face,
+        normal=outward,
+        albedo=color,
+        opacity=min(opacity, 0.95),
+        ambient=0.6,
+        shadow=0.6,
+    )
+
+
+def _lid_line(surface: Surface, attributes: Attributes, side: str) -> Splats:
+    """The shade of the lash roots on the upper rim; eyeliner with make-up."""
+    root = lid_curve(surface, side, "upper_rim", np.linspace(0.04, 1.0, 30))
+    ball = eyeball(surface, side)
+    strength = 0.22 + 0.10 * attributes.gender + 0.55 * attributes.makeup
+    return curve_splats(
+        Layer.BROW,
+        Shading.SKIN,
+        points=(root.position + 0.0001 * root.normal)[None],
+        radius=(0.00022 + 0.00012 * attributes.makeup) * surface.size,
+        face=root.face[None, 1:],
+        normal=unit(root.position[1:] - ball.centre)[None],
+        albedo=srgb(44, 28, 24),
+        opacity=(strength * np.interp(np.linspace(0, 1, 29), [0, 0.3, 1], [0.35, 0.9, 1.0]))[None],
+        ambient=0.6,
+        shadow=0.5,
+    )
