@@ -23,8 +23,9 @@ UPPER_BORDER = ([0, 0.012, 0.022, 0.034, 0.048, 0.060, 0.072], [0.6795, 0.680, 0
 LOWER_BORDER = ([0.04, 0.07, 0.11, 0.15], [0.660, 0.622, 0.604, 0.606])
 REAR_BORDER = 0.048
 """Depth z behind which no beard grows: in front of the ear."""
+MOUSTACHE_HEIGHT, MOUSTACHE_HALF = 0.668, 0.034
 LIPS_HEIGHT, LIPS_HALF = 0.6605, (0.028, 0.0115)
-STUBBLE_HAIRS, FULL_HAIRS, FULL_UNDER = 4200, 3400, 1500
+STUBBLE_HAIRS, FULL_HAIRS, FULL_UNDER = 4200, 3000, 1400
 STUBBLE_LENGTH = (0.0010, 0.0022)
 CURL_WAVELENGTH, CURL_AMPLITUDE = 0.013, 0.0011
 """Metres: beard hair is never straight."""
@@ -38,6 +39,8 @@ def beard_inside(template: Floats) -> Floats:
     inside = np.interp(x, *UPPER_BORDER) - y
     inside = np.minimum(inside, y - np.interp(z, *LOWER_BORDER))
     inside = np.minimum(inside, z - REAR_BORDER)
+    # the moustache is a narrow band: it is full a few millimetres from its border
+    inside = np.where((y > MOUSTACHE_HEIGHT) & (x < MOUSTACHE_HALF), 2.5 * inside, inside)
     half_width, half_height = LIPS_HALF
     mouth = half_height * np.sqrt(np.clip(1 - (x / half_width) ** 2, 0, 1))
     lips = (np.abs(y - LIPS_HEIGHT) < mouth) & (z > 0.12)
@@ -93,11 +96,11 @@ def _stubble(scalp: Scalp, rng: np.random.Generator) -> Strands:
 
 def _full(scalp: Scalp, rng: np.random.Generator) -> list[Strands]:
     """A short dense layer on the skin, and the curly hairs that are seen."""
-    under = _layer(scalp, FULL_UNDER, 3, (0.35, 0.7), (0.0010, 0.0015), rng)
-    outer = _layer(scalp, FULL_HAIRS, 5, (0.6, 1.1), (0.00032, 0.00052), rng)
+    under = _layer(scalp, FULL_UNDER, 2, (0.35, 0.7), (0.0010, 0.0015), rng)
+    outer = _layer(scalp, FULL_HAIRS, 4, (0.6, 1.1), (0.00032, 0.00052), rng)
     return [
-        Strands(*under, np.linspace(1.0, 0.7, 3, dtype=np.float32), shade=0.6, opacity=0.92),
-        Strands(*outer, np.linspace(1.1, 0.5, 5, dtype=np.float32)),
+        Strands(*under, np.linspace(1.0, 0.8, 2, dtype=np.float32), shade=0.6, opacity=0.92),
+        Strands(*outer, np.linspace(1.1, 0.6, 4, dtype=np.float32)),
     ]
 
 
@@ -131,7 +134,7 @@ def _layer(
 
 
 def _moustache(roots: Roots) -> np.ndarray:
-    return (roots.template[:, 1] > 0.668) & (np.abs(roots.template[:, 0]) < 0.034)
+    return (roots.template[:, 1] > MOUSTACHE_HEIGHT) & (np.abs(roots.template[:, 0]) < MOUSTACHE_HALF)
 
 
 def _chin(roots: Roots) -> Floats:
@@ -141,7 +144,7 @@ def _chin(roots: Roots) -> Floats:
 
 def _length(roots: Roots) -> Floats:
     cheek = 0.009 + 0.018 * _chin(roots) + 0.005 * smoothstep(0.67, 0.64, roots.template[:, 1])
-    full = np.where(_moustache(roots), np.float32(0.010), cheek)
+    full = np.where(_moustache(roots), np.float32(0.013), cheek)
     return (full * (0.4 + 0.6 * smoothstep(0, 0.012, roots.edge))).astype(np.float32)
 
 
@@ -154,6 +157,6 @@ def _direction(roots: Roots) -> Floats:
     side = np.sign(roots.template[:, 0])
     moustache = _moustache(roots)
     across = np.where(moustache, 0.85 * side, -0.08 * side)
-    down = np.where(moustache, -0.60, -1.0)
+    down = np.where(moustache, -0.75, -1.0)
     forward = np.where(moustache, 0.05, -0.12 + 0.25 * _chin(roots))
     return unit(np.stack([across, down, forward], axis=1))

@@ -88,12 +88,12 @@ class Bun(Style):
         roots = roots.select(np.flatnonzero(roots.edge < 0.006)[:STRAY_STRANDS])
         count = len(roots)
         away = unit(self.flow(roots)(0.0, roots.position, roots.normal))
-        away = unit(away + 0.35 * roots.normal + 0.45 * rng.standard_normal((count, 3)).astype(np.float32))
+        away = unit(away + 0.2 * roots.normal + 0.5 * rng.standard_normal((count, 3)).astype(np.float32))
         along = np.linspace(0, 1, STRAY_SEGMENTS + 1, dtype=np.float32)[None, :, None]
         length = rng.uniform(0.008, 0.022, count).astype(np.float32)[:, None, None] * size
         fall = np.float32([0, -0.5, 0]) * along**2
         points = roots.position[:, None] + (away[:, None] * along + fall * along) * length
         points = self.scalp.field.push_out(points, 0.0006)
-        radius = np.full(count, 0.00022 * size, np.float32)
+        radius = np.full(count, 0.00018 * size, np.float32)
         taper = np.linspace(1.0, 0.4, STRAY_SEGMENTS, dtype=np.float32)
-        return Strands(points, roots.face, radius, np.arange(count) // 4, taper, opacity=0.6)
+        return Strands(points, roots.face, radius, np.arange(count) // 4, taper, opacity=0.5)

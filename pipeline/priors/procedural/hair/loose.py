@@ -15,7 +15,7 @@ PARTING = 0.016
 """Metres beside the middle."""
 FACE = (0.050, 0.074)
 """Distances from the middle between which loose hair is kept out of the face, metres."""
-HANG = (0.086, 0.088)
+HANG = (0.090, 0.088)
 HANG_MIDDLE = -0.008
 """Half axes (sideways, forwards) and middle of the column in which loose hair hangs, metres."""
 
@@ -51,7 +51,7 @@ class Loose(Style):
             x, y, z = np.abs(at[:, 0]), at[:, 1], at[:, 2]
             lateral = side * np.clip(1.15 - x / 0.075, 0, 1) * front
             # over the crown hair runs back, at the temples it opens the face, on the shoulders it goes one way or the other
-            back = -0.75 * (1 - front) - 0.55 * front * smoothstep(0.02, 0.05, x)
+            back = -0.75 * (1 - front) - 0.85 * front * smoothstep(0.015, 0.045, x)
             ahead = back * smoothstep(-0.02, 0.04, y) + forward * (0.25 * smoothstep(-0.02, -0.10, y) + 0.9 * smoothstep(-0.10, -0.15, y))
             steep = np.hypot(x / 0.078, np.minimum(z, 0) / 0.085)
             down = -0.15 - 1.1 * smoothstep(0.45, 1.0, steep) - 0.8 * smoothstep(0.05, -0.05, y)
@@ -102,9 +102,13 @@ class Bob(Loose):
 
     def finish(self, points: Floats, roots: Roots, lock: Ints, rng: np.random.Generator) -> Floats:
         uneven = (0.004 * rng.standard_normal(len(lock)))[lock] + 0.003 * rng.standard_normal(len(lock))
-        below = self.scalp.place(points)[..., 1] < (self.cut + uneven)[:, None]
-        first = np.where(below.any(1), below.argmax(1), points.shape[1] - 1)
-        return self.clear_face(trim(points, first.astype(np.float32) / (points.shape[1] - 1)))
+        above = self.scalp.place(points)[..., 1] - (self.cut + uneven)[:, None]
+        ends = np.where((above < 0).any(1), (above < 0).argmax(1), points.shape[1] - 1)
+        rows = np.arange(len(points))
+        before, after = above[rows, ends - 1], above[rows, ends]
+        crossing = np.where(after < 0, before / np.maximum(before - after, 1e-6), 1)
+        share = (ends - 1 + np.clip(crossing, 0, 1)) / (points.shape[1] - 1)
+        return self.clear_face(trim(points, share.astype(np.float32)))
 
 
 class Long(Loose):

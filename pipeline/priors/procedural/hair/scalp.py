@@ -22,6 +22,10 @@ BORDER = (-0.002, 0.009)
 """Metres inside the hairline between which hair goes from none to its full density."""
 CANDIDATES = 1.6
 """Roots drawn for each that is wanted, before the thin places are thinned."""
+EAR_ROOT = 0.074
+"""Adult metres beside the middle of the skull where the ears begin."""
+EAR_RELIEF = 0.35
+"""Share of an ear's height that stays when hair lies over it."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,26 @@ class Scalp:
 
     @cached_property
     def field(self) -> BodyField:
-        """Distance to the skin of head, neck and shoulders."""
-        faces = self.surface.faces[self.surface.outer_skin]
+        """Distance to the skin of head, neck and shoulders; hair presses the ears flat."""
+        surface = self.surface
+        faces = surface.faces[surface.outer_skin]
+        ears = surface.faces[surface.outer_skin & surface.regions["ears"]]
         used = np.unique(faces)
-        middles = self.surface.vertices[faces].mean(1)
-        normals = unit(self.surface.normals[faces].mean(1))
-        points = np.concatenate([self.surface.vertices[used], middles])
-        return BodyField(points, np.concatenate([self.surface.normals[used], normals]))
+        points = np.concatenate([surface.vertices[used], surface.vertices[faces].mean(1)])
+        normals = np.concatenate([surface.normals[used], unit(surface.normals[faces].mean(1))])
+        of_ear = np.concatenate([np.isin(used, ears), surface.regions["ears"][surface.outer_skin]])
+        points[of_ear], normals[of_ear] = self._flat_ears(points[of_ear])
+        return BodyField(points, normals)
+
+    def _flat_ears(self, points: Floats) -> tuple[Floats, Floats]:
+        """Points (N, 3) of the ears laid against the head, and the normals of such ears."""
+        place = self.place(points)
+        beyond = np.maximum(np.abs(place[:, 0]) - EAR_ROOT, 0)
+        side = np.sign(place[:, 0])
+        place[:, 0] -= side * beyond * np.float32(1 - EAR_RELIEF)
+        sideways = np.zeros_like(place)
+        sideways[:, 0] = side
+        return self.world(place), sideways
 
     def scatter(self, count: int, rng: np.random.Generator, border: tuple[float, float] = BORDER) -> Roots:
         """``count`` roots, evenly over the scalp and sparser over the ``border`` (metres inside the hairline)."""

@@ -57,8 +57,10 @@ class Short(Style):
             away = np.tanh((place[:, 0] - self.side * PARTING) / 0.012)
             over_side = smoothstep(0.030, 0.066, np.abs(place[:, 0]))
             across = away * (0.85 - 0.5 * smoothstep(0.0, -0.07, place[:, 2])) * (1 - over_side)
-            back = -0.55 + 0.75 * fringe
-            down = -0.1 - 0.9 * over_side - 0.8 * smoothstep(-0.03, -0.08, place[:, 2]) - 0.5 * fringe * grown
+            # over the temples the top goes back, not down on the forehead
+            forehead = smoothstep(0.035, 0.070, place[:, 2])
+            back = -0.55 - 0.9 * over_side * forehead + 0.75 * fringe
+            down = -0.1 - 0.9 * over_side * (1 - forehead) - 0.8 * smoothstep(-0.03, -0.08, place[:, 2]) - 0.5 * fringe * grown
             combed = np.stack([across, down, back], axis=1)
             hanging = np.stack([0 * top, 0 * top - 1.0, -0.30 + 0.35 * smoothstep(0.0, 0.03, place[:, 2])], axis=1)
             return combed * top[:, None] + hanging * (1 - top[:, None])
