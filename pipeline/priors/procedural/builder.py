@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
 
 import numpy as np
 import torch
 
-from pipeline.avatar import SplatAvatar
+from pipeline.avatar import Layer, SplatAvatar
 from pipeline.geometry import matrix_to_quaternion
 from pipeline.heads.anny import AnnyHead
+from pipeline.heads.rig import Rig
 from pipeline.priors.procedural.attributes import Attributes
-from pipeline.priors.procedural.shading import shade
 from pipeline.priors.procedural.brows import make_brows
 from pipeline.priors.procedural.eyes import make_eyes
+from pipeline.priors.procedural.hair import make_hair
 from pipeline.priors.procedural.mouth import make_mouth
+from pipeline.priors.procedural.shading import KEY, shade
 from pipeline.priors.procedural.skin import make_skin
 from pipeline.priors.procedural.splats import Splats
 from pipeline.priors.procedural.surface import Surface
+from pipeline.priors.procedural.volume import HairVolume
 
 LayerMaker = Callable[[Surface, Attributes, np.random.Generator], Splats]
 
-LAYERS: tuple[LayerMaker, ...] = (make_skin, make_eyes, make_mouth, make_brows)
-"""In this order; each draws from its own random stream, so that one layer's change leaves the others as they are."""
+
+class Stream(IntEnum):
+    """Random stream of each layer, so that one layer's change leaves the others as they are; never renumber."""
+
+    SKIN = 0
+    EYES = 1
+    MOUTH = 2
+    BROWS = 3
+    HAIR = 4
+    CLOTH = 5
+    ACCESSORIES = 6
+
+
+BODY: dict[Stream, LayerMaker] = {
+    Stream.SKIN: make_skin,
+    Stream.EYES: make_eyes,
+    Stream.MOUTH: make_mouth,
+    Stream.BROWS: make_brows,
+}
+UNDER_HAIR = (Layer.SKIN, Layer.EYE, Layer.BROW, Layer.CLOTH)
+"""Layers on which hair casts its shade."""
 
 
 def build_avatar(attributes: Attributes) -> SplatAvatar:
@@ -31,17 +54,25 @@ def build_avatar(attributes: Attributes) -> SplatAvatar:
     The same ``attributes`` give the same splats, bit for bit on the same machine.
     """
     surface = Surface(AnnyHead(attributes.phenotype(), attributes.local_changes))
-    parts = [
-        make(surface, attributes, np.random.default_rng([attributes.seed, stream]))
-        for stream, make in enumerate(LAYERS)
-    ]
-    return assemble(surface, Splats.concatenate(parts))
+    body = Splats.concatenate([make(surface, attributes, _rng(attributes, s)) for s, make in BODY.items()])
+    hair = make_hair(surface, attributes, _rng(attributes, Stream.HAIR))
+    if hair.volume is not None:
+        shade_under_hair(body, hair.volume)
+    return assemble(hair.rig, Splats.concatenate([body, hair.splats]))
 
 
-def assemble(surface: Surface, splats: Splats) -> SplatAvatar:
-    """Shade the splats and hang them on the rig."""
+def shade_under_hair(splats: Splats, volume: HairVolume) -> None:
+    """Take from skin, eyes and cloth the light that the hair keeps from them, in place."""
+    rows = np.flatnonzero(np.isin(splats.layer, UNDER_HAIR))
+    sky, key = volume.shade(splats.position[rows], splats.normal[rows], KEY)
+    splats.ambient[rows] *= sky
+    splats.shadow[rows] *= key
+
+
+def assemble(rig: Rig, splats: Splats) -> SplatAvatar:
+    """Light the splats and hang them on the rig."""
     return SplatAvatar.from_world(
-        surface.rig,
+        rig,
         face=torch.from_numpy(splats.face),
         means=torch.from_numpy(splats.position),
         quats=matrix_to_quaternion(torch.from_numpy(splats.rotation)),
@@ -50,3 +81,7 @@ def assemble(surface: Surface, splats: Splats) -> SplatAvatar:
         colors=torch.from_numpy(shade(splats)),
         layer=torch.from_numpy(splats.layer),
     )
+
+
+def _rng(attributes: Attributes, stream: Stream) -> np.random.Generator:
+    return np.random.default_rng([attributes.seed, stream])

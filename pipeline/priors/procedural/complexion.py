@@ -8,7 +8,10 @@ import numpy as np
 
 from pipeline.priors.procedural import palette
 from pipeline.priors.procedural.attributes import Attributes
+from pipeline.priors.procedural.beard import beard_tint
+from pipeline.priors.procedural.brows import brow_color, brow_cover
 from pipeline.priors.procedural.fields import bump, mirrored, mix, noise, smoothstep, srgb
+from pipeline.priors.procedural.hair import scalp_tint
 from pipeline.priors.procedural.splats import Floats
 
 TONES = np.array(
@@ -54,15 +57,15 @@ def youth(attributes: Attributes) -> float:
 
 
 def skin_albedo(template: Floats, parts: Parts, attributes: Attributes) -> Floats:
-    """(N, 3) linear albedo of skin without hair or freckles."""
+    """(N, 3) linear albedo of skin without freckles or wrinkles."""
     folded = mirrored(template)
     base = base_tone(attributes.skin_tone)
     albedo = np.tile(base, (len(template), 1))
     albedo *= 1 - _flush(template, folded, parts, attributes)[:, None] * BLOOD
     albedo *= _zones(template, folded, attributes)
     albedo *= _texture(template, attributes)
-    albedo = _beard_shadow(albedo, template, folded, attributes)
     albedo = _eye_makeup(albedo, folded, attributes)
+    albedo = _under_hair(albedo, template, attributes)
     albedo = mix(albedo, _lip_color(template, base, attributes), _lip_mask(parts) * 0.94)
     albedo = mix(albedo, np.broadcast_to(LINING, albedo.shape), parts.lining)
     return mix(albedo, np.broadcast_to(srgb(176, 104, 96), albedo.shape), parts.socket)
@@ -104,32 +107,20 @@ def _texture(template: Floats, attributes: Attributes) -> Floats:
     return np.exp(strength * lumps[:, None] * np.float32([0.7, 1.1, 1.2]))
 
 
-def beard_zone(template: Floats) -> Floats:
-    """(N,) metres inside the area where a man's beard grows; the shadow of a shaved beard follows it."""
-    x, y, z = np.abs(template[:, 0]), template[:, 1], template[:, 2]
-    top = np.interp(
-        x, [0, 0.012, 0.022, 0.034, 0.048, 0.060, 0.072], [0.6795, 0.680, 0.674, 0.664, 0.672, 0.700, 0.73]
-    )
-    throat = y - np.interp(z, [0.04, 0.07, 0.11, 0.15], [0.66, 0.622, 0.606, 0.608])
-    inside = np.minimum(np.minimum(top - y, throat), z - 0.048)
-    lips = (np.abs(y - 0.6605) < 0.0115 * np.sqrt(np.clip(1 - (x / 0.028) ** 2, 0, 1))) & (z > 0.12)
-    return np.where(lips, -0.005, inside).astype(np.float32)
-
-
-def _beard_shadow(albedo: Floats, template: Floats, folded: Floats, attributes: Attributes) -> Floats:
-    grown = float(smoothstep(17, 24, attributes.age)) * float(smoothstep(0.45, 0.1, attributes.gender))
-    strength = 0.13 * grown * (1 - darkness(attributes)) * (1 - 0.7 * attributes.hair.gray)
-    if strength < 0.01:
-        return albedo
-    shade = strength * smoothstep(-0.006, 0.014, beard_zone(template))
-    return albedo * (1 - shade[:, None] * np.float32([1.0, 0.86, 0.70]))
+def _under_hair(albedo: Floats, template: Floats, attributes: Attributes) -> Floats:
+    """Brows, beard and scalp tint the skin between their hairs."""
+    brow = 0.42 * brow_cover(template, attributes) * (0.75 + 0.5 * attributes.eyebrows)
+    albedo = mix(albedo, np.broadcast_to(brow_color(attributes), albedo.shape), brow)
+    for share, color in (beard_tint(template, attributes), scalp_tint(template, attributes)):
+        albedo = mix(albedo, np.broadcast_to(color, albedo.shape), share)
+    return albedo
 
 
 def _eye_makeup(albedo: Floats, folded: Floats, attributes: Attributes) -> Floats:
     if attributes.makeup <= 0:
         return albedo
-    lid = bump(folded, (0.0325, 0.7385, 0.135), (0.014, 0.0042, 0.02))
-    return albedo * (1 - attributes.makeup * 0.5 * lid[:, None] * np.float32([0.62, 0.78, 0.70]))
+    lid = bump(folded, (0.0335, 0.7362, 0.135), (0.012, 0.0030, 0.02))
+    return albedo * (1 - attributes.makeup * 0.42 * lid[:, None] * np.float32([0.62, 0.74, 0.68]))
 
 
 def _lip_color(template: Floats, base: Floats, attributes: Attributes) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from pipeline.avatar import Layer
 from pipeline.priors.procedural.attributes import Attributes
@@ -17,12 +18,14 @@ from pipeline.priors.procedural.surface import Mask, Samples, Surface, neighbour
 DISC = 0.74
 """Standard deviation of a disc in spacings: neighbours melt into one surface."""
 THICKNESS = 0.10
-LINING_DEPTH = 2e-3
+LINING_DEPTH = 4e-3
 OPACITY = 0.97
 OCCLUSION_RAYS = 28
 SHADOW_RAYS = 18
 SHADOW_SPREAD = 0.24
 """Radius of the key light as a tangent: a soft box."""
+BORDER = 3.5e-3
+"""Width of the fine zone round lips and lids, metres of the template: a coarse disc would fray their edge."""
 SMOOTHED_OVER = 18
 """Neighbours over which ray-cast light is averaged; single rays would show as specks."""
 
@@ -58,14 +61,18 @@ def spacing(surface: Surface) -> Floats:
     centre = surface.template[surface.faces[surface.skin]].mean(1)
     x, y, z = np.abs(centre[:, 0]), centre[:, 1], centre[:, 2]
     within = {name: surface.regions[name][surface.skin] for name in ("ears", "lips", "eyelids", "inner_mouth")}
+
+    def near(mask: Mask) -> Mask:
+        return cKDTree(centre[mask]).query(centre)[0] < BORDER
+
     wanted = np.full(len(centre), 4.2e-3, np.float32)
     wanted[y > 0.54] = 3.0e-3
     wanted[y > 0.60] = 2.6e-3
     wanted[(y > 0.61) & (z > 0.05) & (y < 0.81) & (x < 0.085)] = 1.6e-3
     wanted[(y > 0.64) & (y < 0.76) & (z > 0.115) & (x < 0.052)] = 1.35e-3
     wanted[within["ears"]] = 1.8e-3
-    wanted[within["lips"]] = 1.0e-3
-    wanted[within["eyelids"]] = 0.9e-3
+    wanted[near(within["lips"])] = 0.95e-3
+    wanted[near(within["eyelids"])] = 0.95e-3
     wanted[within["inner_mouth"]] = 1.9e-3
     return wanted * np.float32(surface.size)
 
