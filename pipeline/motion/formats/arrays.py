@@ -1,0 +1,199 @@
+"""NumPy files from strangers: what a `.npy` or `.npz` holds is learnt from its headers before any data is read.
+
+Nothing is unpickled and nothing is evaluated; sizes are compared with the file before memory is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from pipeline.errors import UserError
+
+MOST_BYTES = 200 * 2**20
+"""Largest file, and largest content of a compressed file."""
+MOST_MEMBERS = 64
+MOST_RATIO = 200
+SMALL_BYTES = 16 * 2**20
+"""Below this a high compression ratio is only a clip that stands still."""
+LONGEST_HEADER = 4096
+NPY_MAGIC = b"\x93NUMPY"
+ZIP_MAGIC = b"PK\x03\x04"
+PICKLE_MAGIC = re.compile(rb"\x80[\x02-\x05]")
+PICKLE_SUFFIXES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
+ZIP_ERRORS = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError,
+    RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
+"""What `zipfile` raises for a damaged, encrypted or exotic archive."""
+DESCR = re.compile(rb"'descr'\s*:\s*'([<>|=]?)([a-zA-Z])(\d*)'")
+ORDER = re.compile(rb"'fortran_order'\s*:\s*(True|False)")
+SHAPE = re.compile(rb"'shape'\s*:\s*\(((?:\s*\d+L?\s*,)*(?:\s*\d+L?\s*)?)\)")
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """What the header of one array says."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fortran: bool
+    offset: int
+    """Bytes before the data."""
+
+    @property
+    def is_number(self) -> bool:
+        return self.dtype.kind in "fiub"
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """A `.npy` (one array, named by the empty string) or `.npz` (named arrays) whose headers have been checked."""
+
+    path: Path
+    arrays: dict[str, ArrayHeader]
+    compressed: bool
+    """True for `.npz`."""
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def read(self, name: str = "") -> np.ndarray:
+        """The array of that name. Raises `UserError` when the data is cut short or damaged."""
+        header = self.arrays[name]
+        size = prod(header.shape) * header.dtype.itemsize
+        try:
+            if self.compressed:
+                with zipfile.ZipFile(self.path) as archive, archive.open(f"{name}.npy") as member:
+                    data = member.read(header.offset + size)
+            else:
+                with open(self.path, "rb") as file:
+                    data = file.read(header.offset + size)
+        except ZIP_ERRORS as error:
+            raise UserError(f"{self.name} is damaged: array {name!r} cannot be read ({error})") from error
+        if len(data) < header.offset + size:
+            raise UserError(f"{self.name} is cut short: {len(data)} of {header.offset + size} bytes are there")
+        flat = np.frombuffer(data, header.dtype, offset=header.offset)
+        return flat.reshape(header.shape, order="F" if header.fortran else "C")
+
+    def summary(self) -> str:
+        """The arrays by name and shape, for an error message."""
+        named = (f"{name} {header.shape}".strip() for name, header in list(self.arrays.items())[:12])
+        return f"{self.name} with {', '.join(named) or 'no arrays'}"
+
+
+def open_arrays(path: Path) -> ArrayFile:
+    """Read the headers of a `.npy` or `.npz`.
+
+    Raises `UserError` for a file that is missing, empty, too large, a pickle, a zip bomb, cut short or no NumPy file.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    size = path.stat().st_size
+    if size == 0:
+        raise UserError(f"{path.name} is empty")
+    if size > MOST_BYTES:
+        raise UserError(f"{path.name} has {size / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} MB are read")
+    with open(path, "rb") as file:
+        magic = file.read(len(NPY_MAGIC))
+        file.seek(0)
+        if PICKLE_MAGIC.match(magic) or path.suffix.lower() in PICKLE_SUFFIXES:
+            raise _pickle_refused(path)
+        if magic == NPY_MAGIC:
+            return ArrayFile(path, {"": _read_header(file, size, path, path.name)}, compressed=False)
+        if magic.startswith(ZIP_MAGIC):
+            return ArrayFile(path, _read_archive(file, path), compressed=True)
+    raise UserError(f"{path.name} is no NumPy file; a motion clip is a .npy or .npz file")
+
+
+def _pickle_refused(path: Path) -> UserError:
+    return UserError(
+        f"{path.name} holds Python objects (a pickle), which can run code when opened, so pickles are refused; "
+        "save the plain numbers with numpy.save or numpy.savez instead"
+    )
+
+
+def _read_archive(file: BinaryIO, path: Path) -> dict[str, ArrayHeader]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            _check_members(members, path)
+            arrays = {}
+            for member in members:
+                with archive.open(member) as stream:
+                    label = f"{path.name}: {member.filename}"
+                    arrays[member.filename.removesuffix(".npy")] = _read_header(stream, member.file_size, path, label)
+            return arrays
+    except UserError:
+        raise
+    except ZIP_ERRORS as error:
+        raise UserError(f"{path.name} is damaged and cannot be unpacked ({error})") from error
+
+
+def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
+    """Everything that the archive's directory tells, before anything is unpacked."""
+    if any(member.filename.endswith((".pkl", "/data.pkl")) for member in members):
+        raise _pickle_refused(path)
+    if len(members) > MOST_MEMBERS:
+        raise UserError(f"{path.name} holds {len(members)} files; a motion clip has at most {MOST_MEMBERS}")
+    content = sum(member.file_size for member in members)
+    packed = sum(member.compress_size for member in members)
+    if content > MOST_BYTES or (content > SMALL_BYTES and content > MOST_RATIO * max(packed, 1)):
+        raise UserError(
+            f"{path.name} would unpack to {content / 2**20:.0f} MB from {packed / 2**20:.2f} MB; a motion clip unpacks to "
+            f"at most {MOST_BYTES // 2**20} MB and {MOST_RATIO} times its size, so it was not opened"
+        )
+    for member in members:
+        if not member.filename.endswith(".npy"):
+            raise UserError(f"{path.name} holds {member.filename!r}; a .npz file holds arrays (.npy) only")
+    if len({member.filename for member in members}) < len(members):
+        raise UserError(f"{path.name} holds two arrays of one name")
+
+
+def _read_header(stream: BinaryIO | zipfile.ZipExtFile, available: int, path: Path, label: str) -> ArrayHeader:
+    """Parse a .npy header (NEP 1) and compare the size that it claims with the ``available`` bytes."""
+    start = stream.read(8)
+    if start[: len(NPY_MAGIC)] != NPY_MAGIC:
+        raise UserError(f"{label} is no NumPy array")
+    width, code = (2, "<H") if start[6:7] == b"\x01" else (4, "<I")
+    raw = stream.read(width)
+    if len(raw) < width:
+        raise UserError(f"{label} is cut short: its header is not whole")
+    (length,) = struct.unpack(code, raw)
+    if length > LONGEST_HEADER:
+        raise UserError(f"{label} has a header of {length} bytes; an array of numbers has at most {LONGEST_HEADER}")
+    header = stream.read(length)
+    if len(header) < length:
+        raise UserError(f"{label} is cut short: its header is not whole")
+    descr, order, shape = DESCR.search(header), ORDER.search(header), SHAPE.search(header)
+    if descr and descr[2] == b"O":
+        raise _pickle_refused(path)
+    if not (descr and order and shape):
+        raise UserError(f"{label} is not a plain array of numbers")
+    dtype = _plain_dtype(descr, label)
+    sizes = tuple(int(part) for part in shape[1].replace(b"L", b"").split(b",") if part.strip())
+    offset = len(start) + width + length
+    claimed = prod(sizes) * dtype.itemsize
+    if claimed > available - offset or max(sizes, default=0) > MOST_BYTES:
+        raise UserError(
+            f"{label} claims {sizes} values, {claimed} bytes, but only {max(0, available - offset)} are there"
+        )
+    return ArrayHeader(sizes, dtype, order[1] == b"True", offset)
+
+
+def _plain_dtype(descr: re.Match[bytes], label: str) -> np.dtype:
+    text = b"".join(descr.groups()).decode("ascii")
+    kind, size = descr[2].decode("ascii"), descr[3].decode("ascii")
+    known = {"f": ("2", "4", "8"), "i": ("1", "2", "4", "8"), "u": ("1", "2", "4", "8"), "b": ("1",)}
+    if size not in known.get(kind, ()) and not (kind == "U" and size and 0 < int(size) < LONGEST_HEADER):
+        raise UserError(f"{label} has values of type {text!r}; numbers (float, integer) would be right")
+    return np.dtype(text)

@@ -1,0 +1,102 @@
+"""Our own clip file: a `.npz` of plain arrays.
+
+| array | type and shape | what it is |
+|---|---|---|
+| motion_version | int () | 1 |
+| fps | float () | frames per second, 1..240 |
+| basis | text () | meaning of the expression's columns: arkit52, flame2019, flame2020, flame2023, flame2023_open, smplx2020, unknown |
+| expression | float (T, E) | for arkit52 the 52 weights in the order of `ARKIT_NAMES`, else model coefficients |
+| global_rotation, neck, head, jaw, left_eye, right_eye | float (T, 3) | axis-angle radians; an absent one does not turn |
+| eyelids | float (T, 2) | left, right; 0 open, 1 closed; may be absent |
+| translation | float (T, 3) | metres; may be absent |
+| source | text () | where the clip came from; may be absent |
+
+Any float type will do: 16 bits are plenty for a clip. Frame 0 comes first, frames are evenly spaced. Sound is a WAV file
+beside the clip, given together with it; the file itself names no other file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from pipeline.errors import UserError
+from pipeline.files import whole_file
+from pipeline.motion.formats.arrays import ArrayFile
+from pipeline.motion.motion import ROTATIONS, Motion, still
+
+NAME = "motion clip of this project"
+EXPECTS = "one .npz with motion_version, fps, basis and expression"
+VERSION = 1
+REQUIRED = ("motion_version", "fps", "basis", "expression")
+OPTIONAL = ("eyelids", "translation", "source")
+
+
+def sniff(files: Sequence[ArrayFile]) -> bool:
+    """Whether this is one file with the arrays that every clip has."""
+    return len(files) == 1 and set(REQUIRED) <= set(files[0].arrays)
+
+
+def read(files: Sequence[ArrayFile], fps: float | None) -> Motion:
+    """The clip; ``fps`` overrides the file's. Raises `UserError` naming what does not fit."""
+    (file,) = files
+    version = int(_scalar(file, "motion_version", "iu"))
+    if version != VERSION:
+        raise UserError(f"{file.name} is a motion clip of version {version}; this program reads version {VERSION}")
+    unknown = sorted(set(file.arrays) - {*REQUIRED, *OPTIONAL, *ROTATIONS})
+    expression = _rows(file, "expression")
+    tensors = still(len(expression))
+    tensors |= {name: _rows(file, name) for name in (*ROTATIONS, "eyelids", "translation") if name in file.arrays}
+    return Motion(
+        fps=float(_scalar(file, "fps", "fiu")) if fps is None else fps,
+        basis=str(_scalar(file, "basis", "U")),
+        expression=expression,
+        **tensors,
+        source=str(_scalar(file, "source", "U")) if "source" in file.arrays else file.name,
+        notes=(f"Arrays that this program does not know were left out: {', '.join(unknown)}.",) if unknown else (),
+    )
+
+
+def write_motion(motion: Motion, path: Path, precision: Literal["float32", "float16"] = "float32") -> None:
+    """Write a clip, whole or not at all; the same clip gives the same bytes. Audio and notes are not stored.
+
+    Raises `UserError` when ``path`` does not end in .npz.
+    """
+    if path.suffix.lower() != ".npz":
+        raise UserError(f"{path.name} does not end in .npz, the ending of a motion clip")
+    arrays: dict[str, np.ndarray] = {
+        "motion_version": np.array(VERSION),
+        "fps": np.array(motion.fps, dtype=np.float64),
+        "basis": np.array(motion.basis),
+        "source": np.array(motion.source or path.stem),
+    }
+    for name in motion.tensor_names():
+        value = getattr(motion, name)
+        if name in ("expression", "head", "eyelids", "translation") or bool(value.any()):
+            arrays[name] = value.numpy().astype(precision)
+    with whole_file(path) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def _rows(file: ArrayFile, name: str) -> torch.Tensor:
+    header = file.arrays[name]
+    if not header.is_number or len(header.shape) != 2:
+        raise UserError(
+            f"{name} in {file.name} is {header.dtype} {header.shape}; (frames, columns) of floats is needed"
+        )
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `Motion` reports
+        return torch.from_numpy(file.read(name).astype(np.float32))
+
+
+def _scalar(file: ArrayFile, name: str, kinds: str) -> np.ndarray:
+    header = file.arrays[name]
+    if header.shape != () or header.dtype.kind not in kinds:
+        raise UserError(f"{name} in {file.name} is {header.dtype} {header.shape}; a single value is needed")
+    try:
+        return file.read(name).item()
+    except ValueError as error:  # text that is no Unicode
+        raise UserError(f"{name} in {file.name} cannot be read ({error})") from error
