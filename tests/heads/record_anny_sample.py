@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.heads.anny import local_change_names
 from pipeline.heads.anny_file import read_head_file
 from pipeline.heads.bake_anny import to_our_axes, write_npz
 
@@ -30,7 +31,8 @@ def record() -> dict[str, NDArray[np.generic]]:
     labels = list(model.phenotype_labels)
     phenotypes = rng.uniform(0, 1, (CASES, len(labels)))
     phenotypes[:, labels.index("age")] = rng.uniform(-1 / 3, 1, CASES)
-    changes = np.array([rng.choice(head.local_changes.names[::2], CHANGES, replace=False) for _ in range(CASES)])
+    shared = [name for name in local_change_names() if name in model.local_change_labels]
+    changes = np.array([rng.choice(shared, CHANGES, replace=False) for _ in range(CASES)])
     actions = np.array([rng.choice(head.actions.names, ACTIONS, replace=False) for _ in range(CASES)])
     change_values, action_values = rng.uniform(-1, 1, (CASES, CHANGES)), rng.uniform(0, 1, (CASES, ACTIONS))
     vertices = [

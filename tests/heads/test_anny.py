@@ -149,7 +149,8 @@ def test_jaw_open_moves_the_lower_teeth_only(rig: Rig) -> None:
 def test_the_tongue_lies_low_and_comes_out(rig: Rig) -> None:
     tongue = used(rig, "tongue")
     lip = rig.vertices[used(rig, "lips"), 2].max()
-    assert rig.vertices[tongue, 2].max() < lip - 0.02
+    assert rig.vertices[tongue, 2].max() < lip - 0.03
+    assert posed(rig, jawOpen=1.0)[tongue, 2].max() < posed(rig, jawOpen=1.0)[used(rig, "teeth_lower"), 2].max() - 0.01
     assert posed(rig, tongueOut=1.0, jawOpen=0.5)[tongue, 2].max() > lip - 0.005
 
 
@@ -345,4 +346,5 @@ def test_load_head() -> None:
 def test_local_change_names_are_of_the_head() -> None:
     names = local_change_names()
     assert len(set(names)) == len(names) >= 100
+    assert {"head-oval", "asym-nose-1-l", "nose-hump-incr", "measure-neck-circ-incr"} <= set(names)
     assert not any("foot" in name or "leg" in name for name in names)

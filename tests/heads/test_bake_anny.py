@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zipfile
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pipeline.heads.bake_anny import (
     write_npz,
 )
 from pipeline.heads.bake_landmarks import _along, _nearest
+from pipeline.heads.bake_targets import read_target
 
 
 def test_axes_are_a_proper_rotation() -> None:
@@ -77,6 +79,12 @@ def test_packed_weights_keep_the_four_largest(weights: np.ndarray) -> None:
     total = packed["weight_values"].astype(int).sum(1)
     assert np.abs(total - 65535).max() <= 2
     assert (packed["weight_joints"][:, 0] == weights.argmax(1)).all()
+
+
+def test_targets_are_read_in_metres(tmp_path: Path) -> None:
+    path = tmp_path / "nose.target.gz"
+    path.write_bytes(gzip.compress(b"3 .01 0 -.02\n8 1 1 1\n"))
+    assert np.allclose(read_target(path, np.array([2, 3, 9])), [[0, 0, 0], [0.001, 0, -0.002], [0, 0, 0]])
 
 
 def test_equal_arrays_give_equal_bytes(tmp_path: Path) -> None:
