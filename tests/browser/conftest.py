@@ -1,0 +1,74 @@
+"""One headless Chromium with software graphics for all browser tests, and a page per test that must stay free of errors."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from pipeline.formats.glb import write_avatar_glb
+from tests.browser.serving import serve
+from tests.synthetic import synthetic_avatar
+
+WEB = Path(__file__).parents[2] / "viewer" / "web"
+CHROMIUM_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-precise-memory-info",
+    "--autoplay-policy=no-user-gesture-required",
+]
+TIMEOUT = 30_000
+"""Milliseconds that any one wait in a page may take on a slow machine."""
+
+
+def chromium() -> str:
+    """The browser's path; a machine without one should say so at once."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    raise RuntimeError("the browser tests need Chromium; on Debian: apt-get install chromium")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of avatars and clips that the server shows under ``/files/``."""
+    folder = tmp_path_factory.mktemp("files")
+    write_avatar_glb(synthetic_avatar(20_000), folder / "sphere.glb")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(files: Path) -> Iterator[str]:
+    with serve({"web": WEB, "files": files}) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A small page; the test fails if any script of the page throws."""
+    opened = browser.new_page(viewport={"width": 256, "height": 256})
+    opened.set_default_timeout(TIMEOUT)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    opened.close()
+    assert errors == []
