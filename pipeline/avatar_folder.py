@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 
 from PIL import Image
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
@@ -24,6 +24,7 @@ from pipeline.formats.glb import write_avatar_glb
 from pipeline.recipe import Recipe
 from pipeline.rendering.portrait import portrait
 
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 PREVIEW_SIZE = 512
 PREVIEW_YAW = 18.0
 """Degrees: a three-quarter view tells more of a head than a passport picture."""
@@ -55,11 +56,11 @@ def load_avatar_folder(folder: Path) -> SplatAvatar:
     """Read the avatar of an avatar folder. Raises `UserError` when it is missing or damaged."""
     if not folder.is_dir():
         raise UserError(f"there is no avatar folder {folder}; make one with: python -m pipeline create PROMPT --out DIR")
-    weights = folder / "diffusion_pytorch_model.safetensors"
-    for part in (folder / "config.json", weights):
-        if not part.is_file():
-            raise UserError(f"{folder} is not a whole avatar folder: {part.name} is missing; make the avatar again")
+    for name in ("config.json", WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder} is not a whole avatar folder: {name} is missing; make the avatar again")
     try:
+        _check_sizes(folder)
         avatar = SplatAvatar.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"the avatar in {folder} is damaged ({_first_line(error)}); make the avatar again") from error
@@ -73,6 +74,16 @@ def load_recipe(folder: Path) -> Recipe:
         return Recipe.from_json((folder / "recipe.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise UserError(f"recipe.json in {folder} cannot be read ({_first_line(error)})") from error
+
+
+def _check_sizes(folder: Path) -> None:
+    """Compare config and weights before anything is allocated: a damaged config may ask for any amount of memory."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    with safe_open(folder / WEIGHTS, framework="pt") as weights:
+        for key, tensor in (("num_splats", "means"), ("num_vertices", "rig_vertices"), ("num_faces", "rig_faces")):
+            stored = weights.get_slice(tensor).get_shape()[0]
+            if config[key] != stored:
+                raise ValueError(f"config.json says {key} {config[key]}, the weights hold {stored}")
 
 
 def _check_consistent(avatar: SplatAvatar, folder: Path) -> None:
