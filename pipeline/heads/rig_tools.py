@@ -18,8 +18,8 @@ def append_mesh(rig: Rig, vertices: Tensor, faces: Tensor, weights: Tensor, regi
     """``rig`` with another mesh after its own; face and vertex indices of the rig stay as they were.
 
     ``vertices`` (M, 3) metres in the neutral pose, ``faces`` (G, 3) long, indices into ``vertices``, ``weights``
-    (M, J) over the rig's joints, rows summing to 1 with at most four not zero. The new faces become ``region`` (added to
-    it, where it exists), do not move with any expression and have no texture coordinates of their own (zeros).
+    (M, J) over the rig's joints, rows summing to 1 with at most four not zero. The new faces become ``region`` (added
+    to it, where it exists), do not move with any expression and have no texture coordinates of their own (zeros).
     Raises `UserError` when a shape or a weight does not fit.
     """
     _check(rig, vertices, faces, weights)

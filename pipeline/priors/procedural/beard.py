@@ -29,6 +29,7 @@ STUBBLE_HAIRS, FULL_HAIRS, FULL_UNDER = 4200, 3000, 1400
 STUBBLE_LENGTH = (0.0010, 0.0022)
 CURL_WAVELENGTH, CURL_AMPLITUDE = 0.013, 0.0011
 """Metres: beard hair is never straight."""
+DOWN = np.array([0, -1, 0], np.float32)
 TINTS = {"none": 0.10, "stubble": 0.42, "full": 0.90}
 """Share of the hair's colour in the skin under it; clean-shaven men keep a shadow."""
 
@@ -86,7 +87,7 @@ def _roots(scalp: Scalp, count: int, fade: tuple[float, float], rng: np.random.G
 def _stubble(scalp: Scalp, rng: np.random.Generator) -> Strands:
     roots = _roots(scalp, STUBBLE_HAIRS, (-0.004, 0.012), rng)
     count = len(roots)
-    down = unit(0.7 * roots.normal + np.float32([0, -1, 0]) + 0.35 * rng.standard_normal((count, 3)).astype(np.float32))
+    down = unit(0.7 * roots.normal + DOWN + 0.35 * rng.standard_normal((count, 3)).astype(np.float32))
     length = rng.uniform(*STUBBLE_LENGTH, count).astype(np.float32) * np.float32(scalp.size)
     base = roots.position + roots.normal * np.float32(0.0002)
     points = np.stack([base, base + down * length[:, None]], axis=1)
@@ -119,14 +120,15 @@ def _layer(
     astray = 0.25 * np.clip(rng.standard_normal((count, 3)), -1.5, 1.5)[lock].astype(np.float32)
     points = [roots.position]
     for _ in range(segments):
-        direction = unit(direction + 0.30 * way + astray * 0.35 + np.float32([0, -0.22, 0]))
-        points.append(points[-1] + direction * (grown / segments)[:, None])
-    curve = gather(np.stack(points, axis=1).astype(np.float32), lock, 0.4)
+        direction = unit(direction + 0.30 * way + astray * 0.35 + 0.22 * DOWN)
+        points.append((points[-1] + direction * (grown / segments)[:, None]).astype(np.float32))
+    curve = gather(np.stack(points, axis=1), lock, 0.4)
     along = np.linspace(0, 1, segments + 1, dtype=np.float32)[None] * grown[:, None]
     turn = rng.uniform(0, 2 * np.pi, (count, 1)).astype(np.float32) + along * np.float32(2 * np.pi / CURL_WAVELENGTH)
     swing = CURL_AMPLITUDE * size * np.minimum(1, along / 0.006)
     across = unit(np.cross(direction, roots.normal))
-    curve += (swing * np.cos(turn))[..., None] * across[:, None] + (swing * np.sin(turn))[..., None] * roots.normal[:, None]
+    curve += (swing * np.cos(turn))[..., None] * across[:, None]
+    curve += (swing * np.sin(turn))[..., None] * roots.normal[:, None]
     above = np.linspace(0.0002, 0.0016, segments + 1, dtype=np.float32)[None] * size
     curve = scalp.field.push_out(curve, np.broadcast_to(above, curve.shape[:2]), passes=1)
     thick = rng.uniform(*radius, count).astype(np.float32) * size

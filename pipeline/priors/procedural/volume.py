@@ -63,7 +63,7 @@ class HairVolume:
         axes = [self.low[k] + VOXEL * np.arange(n, dtype=np.float32) for k, n in enumerate(self.hair.shape)]
         centres = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         inside = -body.distance(centres)[0].reshape(self.hair.shape)
-        return np.clip(inside / np.float32(VOXEL), 0, 1) * np.float32(SOLID)
+        return (np.clip(inside / VOXEL, 0, 1) * SOLID).astype(np.float32)
 
     def _transmittance(self, density: Floats, points: Floats, direction: Floats, steps: int, step: float) -> Floats:
         toward = np.ascontiguousarray(np.broadcast_to(direction, points.shape), np.float32)

@@ -11,7 +11,9 @@ from pipeline.priors.procedural.splats import Floats, frame_from_normal, unit
 
 MIDDLE = np.array([0.0, 0.020, -0.012], np.float32)
 """Middle of the mass, adult metres from the middle of the skull."""
-MAN_RADII, WOMAN_RADII = np.float32([0.104, 0.106, 0.108]), np.float32([0.122, 0.119, 0.122])
+MAN_RADII = np.array([0.104, 0.106, 0.108], np.float32)
+WOMAN_RADII = np.array([0.122, 0.119, 0.122], np.float32)
+"""Half axes of the mass."""
 CURLS, CURL_SEGMENTS = 2700, 10
 INSIDE, INSIDE_SEGMENTS = 1500, 4
 CURL_RADIUS = (0.0024, 0.0042)
@@ -63,7 +65,7 @@ class Afro:
         middle = (outward[:, None] * out[..., None] + drift) * (reach * share)[:, None, None]
         circle = np.cos(turn)[..., None] * frame[:, None, :, 0] + np.sin(turn)[..., None] * frame[:, None, :, 1]
         points = roots.position[:, None] + middle + circle * (radius * np.minimum(1, 4 * along))[..., None]
-        points = self.scalp.field.push_out(points.astype(np.float32), 0.001 * size, passes=1)
+        points = self.scalp.field.push_out(points.astype(np.float32), float(0.001 * size), passes=1)
         thickness = rng.uniform(0.0006, 0.0010, count).astype(np.float32) * size
         opacity = np.where(fuzz, np.float32(0.5), np.float32(0.9))
         taper = np.linspace(1.0, 0.75, CURL_SEGMENTS, dtype=np.float32)

@@ -91,7 +91,7 @@ class Bun(Style):
         away = unit(away + 0.2 * roots.normal + 0.5 * rng.standard_normal((count, 3)).astype(np.float32))
         along = np.linspace(0, 1, STRAY_SEGMENTS + 1, dtype=np.float32)[None, :, None]
         length = rng.uniform(0.008, 0.022, count).astype(np.float32)[:, None, None] * size
-        fall = np.float32([0, -0.5, 0]) * along**2
+        fall = np.array([0, -0.5, 0], np.float32) * along**2
         points = roots.position[:, None] + (away[:, None] * along + fall * along) * length
         points = self.scalp.field.push_out(points, 0.0006)
         radius = np.full(count, 0.00018 * size, np.float32)

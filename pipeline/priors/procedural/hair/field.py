@@ -10,7 +10,7 @@ from pipeline.priors.procedural.splats import Floats, unit
 CELL = 0.009
 """Metres; the distance is interpolated, so that it is good to half a millimetre over the skull."""
 REACH = 0.036
-"""Metres up to which the distance is known; farther out it stays at this value."""
+"""Metres up to which the distance is known; farther out, and deeper inside, it stays at this value."""
 MARGIN = 0.045
 FACET = 0.006
 """Metres round a sample within which the surface counts as flat."""
@@ -27,6 +27,7 @@ class BodyField:
         shape = np.ceil((points.max(0) + MARGIN - self.low) / CELL).astype(np.int64) + 1
         self.grid = np.empty(tuple(shape), np.float32)
         _fill(points, normals, self.low, self.grid)
+        _fill_inside(self.grid)
 
     def distance(self, points: Floats) -> tuple[Floats, Floats]:
         """Distance (N,) and outward unit direction (N, 3) at points (N, 3)."""
@@ -67,6 +68,19 @@ def _fill(points, normals, low, grid):
                     aside = max(np.sqrt(max(squared - height * height, 0.0)) - FACET, 0.0)
                     far = np.sqrt(height * height + aside * aside)
                     grid[i, j, k] = far if height >= 0 else -far
+
+
+@njit(cache=True, nogil=True)
+def _fill_inside(grid):
+    """What no sample reaches is inside where the next known cell above it is: the skin is open only at the bottom."""
+    for i in range(grid.shape[0]):
+        for k in range(grid.shape[2]):
+            inside = False
+            for j in range(grid.shape[1] - 1, -1, -1):
+                if grid[i, j, k] < REACH:
+                    inside = grid[i, j, k] < 0
+                elif inside:
+                    grid[i, j, k] = -REACH
 
 
 @njit(cache=True, nogil=True)

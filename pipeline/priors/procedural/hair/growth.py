@@ -14,6 +14,8 @@ from pipeline.priors.procedural.splats import Floats, Ints, unit
 
 Flow = Callable[[float, Floats, Floats], Floats]
 """(share of the length grown, points (N, 3), directions (N, 3)) → wanted directions (N, 3), any length."""
+LETTING_GO = 0.025
+"""Metres from its lock at which a strand leaves it."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +64,25 @@ def grow(roots: Roots, start: Floats, flow: Flow, habit: Habit, body: BodyField)
 def locks(features: Floats, count: int, rng: np.random.Generator) -> Ints:
     """For N strands with features (N, D): the strand (N,) that leads each one's lock, the nearest of ``count``."""
     leaders = rng.choice(len(features), min(count, len(features)), replace=False)
-    return leaders[cKDTree(features[leaders]).query(features)[1]]
+    nearest: Ints = leaders[cKDTree(features[leaders]).query(features)[1]]
+    return nearest
 
 
-def gather(points: Floats, leader: Ints, strength: float, onset: float = 1.0) -> Floats:
-    """Strands (N, K, 3) drawn towards their lock's leader, by nothing at the root and ``strength`` at the tip."""
-    along = np.linspace(0, 1, points.shape[1], dtype=np.float32)[None, :, None] ** np.float32(onset)
-    return points + (points[leader] - points) * along * np.float32(strength)
+def gather(points: Floats, leader: Ints, strength: float) -> Floats:
+    """Strands (N, K, 3) drawn towards their lock's leader, by nothing at the root and ``strength`` at the tip.
+
+    A strand that fell elsewhere, as on the other side of a shoulder, is let go.
+    """
+    along = np.linspace(0, 1, points.shape[1], dtype=np.float32)[None, :, None]
+    away = points[leader] - points
+    apart = np.linalg.norm(away, axis=-1, keepdims=True).max(1, keepdims=True)
+    return points + away * along * np.float32(strength) / (1 + (apart / np.float32(LETTING_GO)) ** 4)
 
 
 def arc_length(points: Floats) -> Floats:
     """(N, K) metres from the root."""
     steps = np.linalg.norm(np.diff(points, axis=1), axis=-1)
-    return np.concatenate([np.zeros_like(steps[:, :1]), np.cumsum(steps, axis=1)], axis=1)
+    return np.concatenate([np.zeros_like(steps[:, :1]), np.cumsum(steps, axis=1)], axis=1).astype(np.float32)
 
 
 def trim(points: Floats, share: Floats) -> Floats:

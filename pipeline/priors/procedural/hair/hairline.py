@@ -57,7 +57,7 @@ class Hairline:
 
     def thinning(self, template: Floats) -> Floats:
         """Share of the hair that is left (N,), below 1 on the vertex of a man whose hair recedes."""
-        vertex = SKULL_CENTRE + np.float32([0.0, 0.075, -0.035])
+        vertex = SKULL_CENTRE + np.array([0.0, 0.075, -0.035], np.float32)
         distance = np.linalg.norm(template - vertex, axis=1)
         return (1 - 0.75 * self._receding * np.exp(-0.5 * (distance / 0.03) ** 2)).astype(np.float32)
 
@@ -68,4 +68,3 @@ def _curves() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     points = (np.array(line, float).T for line in (MALE_HAIRLINE, FEMALE_HAIRLINE, RECESSION))
     male, female, recession = (PchipInterpolator(x, y)(azimuth) for x, y in points)
     return male, female, recession
-

@@ -15,6 +15,7 @@ PARTING = 0.016
 """Metres beside the middle."""
 FACE = (0.050, 0.074)
 """Distances from the middle between which loose hair is kept out of the face, metres."""
+HORIZONTAL, UP = np.array([1, 0, 1], np.float32), np.array([0, 1, 0], np.float32)
 HANG = (0.090, 0.088)
 HANG_MIDDLE = -0.008
 """Half axes (sideways, forwards) and middle of the column in which loose hair hangs, metres."""
@@ -50,9 +51,10 @@ class Loose(Style):
             at = self.scalp.place(points)
             x, y, z = np.abs(at[:, 0]), at[:, 1], at[:, 2]
             lateral = side * np.clip(1.15 - x / 0.075, 0, 1) * front
-            # over the crown hair runs back, at the temples it opens the face, on the shoulders it goes one way or the other
+            # over the crown hair runs back, at the temples it opens the face, on the shoulders it goes to one side
             back = -0.75 * (1 - front) - 0.85 * front * smoothstep(0.015, 0.045, x)
-            ahead = back * smoothstep(-0.02, 0.04, y) + forward * (0.25 * smoothstep(-0.02, -0.10, y) + 0.9 * smoothstep(-0.10, -0.15, y))
+            parted = 0.25 * smoothstep(-0.02, -0.10, y) + 0.9 * smoothstep(-0.10, -0.15, y)
+            ahead = back * smoothstep(-0.02, 0.04, y) + forward * parted
             steep = np.hypot(x / 0.078, np.minimum(z, 0) / 0.085)
             down = -0.15 - 1.1 * smoothstep(0.45, 1.0, steep) - 0.8 * smoothstep(0.05, -0.05, y)
             out = np.stack([lateral, down, ahead], axis=1)
@@ -97,7 +99,7 @@ class Bob(Loose):
 
     def bend(self, out: Floats, place: Floats, side: Floats) -> Floats:
         turn = smoothstep(self.cut + 0.035, self.cut - 0.005, place[:, 1])
-        inward = -place * np.float32([1, 0, 1])
+        inward = -place * HORIZONTAL
         return out + unit(inward) * (1.0 * turn)[:, None]
 
     def finish(self, points: Floats, roots: Roots, lock: Ints, rng: np.random.Generator) -> Floats:
@@ -119,7 +121,7 @@ class Long(Loose):
                   border=(0.001, 0.011), length=(0.75, 0.95), wildness=0.03),
         LayerPlan(1650, 17, (0.00050, 0.00090), (0.3, 1.0), 260, 0.45, tip=0.5, length=(0.80, 1.04), wildness=0.03),
     )  # fmt: skip
-    growing_steps = 2.2
+    growing_steps = 1.7
     volume = 0.022
 
     def __init__(self, scalp: Scalp, rng: np.random.Generator) -> None:
@@ -138,7 +140,7 @@ class Long(Loose):
         phase = rng.uniform(0, 2 * np.pi, len(lock)).astype(np.float32)[lock][:, None]
         turn = phase + arc * np.float32(2 * np.pi / self.wavelength)
         swing = smoothstep(0.06, 0.18, arc) * np.float32(self.amplitude) * size
-        outward = unit((points - self.scalp.centre) * np.float32([1, 0, 1]))
-        around = np.cross(outward, np.float32([0, 1, 0]))
+        outward = unit((points - self.scalp.centre) * HORIZONTAL)
+        around = np.cross(outward, UP)
         waved = points + outward * (swing * np.sin(turn))[..., None] + around * (swing * np.cos(0.9 * turn))[..., None]
-        return self.scalp.field.push_out(self.clear_face(waved), 0.003 * size)
+        return self.scalp.field.push_out(self.clear_face(waved), float(0.003 * size))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.avatar import Layer
-from pipeline.priors.procedural.hair.scalp import Scalp
 from pipeline.heads.rig import Rig
 from pipeline.priors.procedural.beard import grow_beard
 from pipeline.priors.procedural.hair.afro import Afro
 from pipeline.priors.procedural.hair.bun import Bun
 from pipeline.priors.procedural.hair.cage import hang_on_cage
 from pipeline.priors.procedural.hair.loose import Bob, Long
+from pipeline.priors.procedural.hair.scalp import Scalp
 from pipeline.priors.procedural.hair.short import Short
 from pipeline.priors.procedural.hair.strands import Look, light, to_splats
 from pipeline.priors.procedural.hair.style import Style

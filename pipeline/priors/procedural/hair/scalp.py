@@ -22,6 +22,8 @@ BORDER = (-0.002, 0.009)
 """Metres inside the hairline between which hair goes from none to its full density."""
 CANDIDATES = 1.6
 """Roots drawn for each that is wanted, before the thin places are thinned."""
+FEET = [[0, 0.7, 0.7], [1, 0.3, 0], [-1, 0.3, 0], [0, 0.2, -1], [0, 1, 0]]
+"""Directions in which the skull is measured: forehead, sides, back, crown."""
 EAR_ROOT = 0.074
 """Adult metres beside the middle of the skull where the ears begin."""
 EAR_RELIEF = 0.35
@@ -108,7 +110,7 @@ class Scalp:
     def _skull_centre(self) -> Floats:
         """`SKULL_CENTRE` of the template on this person: between the matching places of forehead, sides and back."""
         radius = 0.08
-        around = SKULL_CENTRE + radius * np.float32([[0, 0.7, 0.7], [1, 0.3, 0], [-1, 0.3, 0], [0, 0.2, -1], [0, 1, 0]])
+        around = SKULL_CENTRE + radius * np.array(FEET, np.float32)
         foot = self.surface.attach(around)
         return (foot.position - (foot.template - SKULL_CENTRE) * np.float32(self.size)).mean(0)
 

@@ -9,7 +9,7 @@ from pipeline.priors.procedural.hair.growth import Flow
 from pipeline.priors.procedural.hair.hairline import SKULL_CENTRE
 from pipeline.priors.procedural.hair.scalp import Roots, Scalp
 from pipeline.priors.procedural.hair.style import LayerPlan, Style
-from pipeline.priors.procedural.splats import Floats
+from pipeline.priors.procedural.splats import Floats, unit
 
 PARTING = 0.030
 """Metres beside the middle."""
@@ -60,7 +60,8 @@ class Short(Style):
             # over the temples the top goes back, not down on the forehead
             forehead = smoothstep(0.035, 0.070, place[:, 2])
             back = -0.55 - 0.9 * over_side * forehead + 0.75 * fringe
-            down = -0.1 - 0.9 * over_side * (1 - forehead) - 0.8 * smoothstep(-0.03, -0.08, place[:, 2]) - 0.5 * fringe * grown
+            behind = smoothstep(-0.03, -0.08, place[:, 2])
+            down = -0.1 - 0.9 * over_side * (1 - forehead) - 0.8 * behind - 0.5 * fringe * grown
             combed = np.stack([across, down, back], axis=1)
             hanging = np.stack([0 * top, 0 * top - 1.0, -0.30 + 0.35 * smoothstep(0.0, 0.03, place[:, 2])], axis=1)
             return combed * top[:, None] + hanging * (1 - top[:, None])
@@ -69,4 +70,4 @@ class Short(Style):
 
     def start(self, roots: Roots) -> Floats:
         top = smoothstep(*TOP, (roots.template - SKULL_CENTRE)[:, 1])[:, None]
-        return self.flow(roots)(0.0, roots.position, roots.normal) + roots.normal * (0.3 + 0.7 * top)
+        return unit(self.flow(roots)(0.0, roots.position, roots.normal) + roots.normal * (0.3 + 0.7 * top))

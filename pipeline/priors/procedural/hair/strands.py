@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,11 @@ class Strands:
     @property
     def segments(self) -> int:
         return self.points.shape[1] - 1
+
+    def select(self, chosen: Ints) -> Strands:
+        """The hairs of these rows; only for layers with one taper and opacity for all."""
+        rows = {name: getattr(self, name)[chosen] for name in ("points", "face", "radius", "lock")}
+        return replace(self, **rows)
 
 
 @dataclass(frozen=True)

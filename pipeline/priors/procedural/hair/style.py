@@ -12,6 +12,9 @@ from pipeline.priors.procedural.hair.scalp import BORDER, Roots, Scalp
 from pipeline.priors.procedural.hair.strands import Strands
 from pipeline.priors.procedural.splats import Floats, Ints, unit
 
+DEEPEST = 0.004
+"""Adult metres that a strand may run below the skin; deeper ones are left out."""
+
 
 @dataclass(frozen=True)
 class LayerPlan:
@@ -100,4 +103,8 @@ class Style(ABC):
         points = self.finish(gather(points, lock, plan.gathering), roots, lock, rng)
         radius = rng.uniform(*plan.radius, count).astype(np.float32) * size
         taper = np.linspace(1.1, plan.tip, plan.segments, dtype=np.float32)
-        return Strands(points, roots.face, radius, lock, taper, plan.shade, plan.opacity)
+        # a lock that was drawn through a shoulder
+        depth = scalp.field.distance(points.reshape(-1, 3))[0].reshape(count, -1)
+        sound = np.flatnonzero(depth.min(1) > -DEEPEST * size)
+        strands = Strands(points, roots.face, radius, lock, taper, plan.shade, plan.opacity)
+        return strands.select(sound)

@@ -25,8 +25,8 @@ FADE = (-0.001, 0.011)
 def scalp_tint(template: Floats, attributes: Attributes) -> tuple[Floats, Floats]:
     """Share of the tint (N,) at template points (N, 3) of the skin, and its linear colour (3,).
 
-    The skin's albedo there is ``mix(albedo, colour, share)``. Above a share of about 0.9 the skin is hidden, so that its
-    splats may be sparse.
+    The skin's albedo there is ``mix(albedo, colour, share)``. Above a share of about 0.9 the skin is hidden, so that
+    its splats may be sparse.
     """
     hair = attributes.hair
     line = Hairline(attributes.gender, hair.receding)
