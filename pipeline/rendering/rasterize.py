@@ -1,7 +1,7 @@
 """Gaussian splats to pictures: one call, two backends.
 
 `rasterize` has gsplat.rasterization's names, shapes and meta. CUDA tensors go to gsplat itself; CPU tensors, and CUDA
-tensors where gsplat's kernels cannot be built, go to the Numba kernels beside this file. `rasterize_rgb8` is the short
+tensors where gsplat's kernels cannot be built, go to the Numba kernels in `cpu`. `rasterize_rgb8` is the short
 way from arrays to the bytes of a video frame.
 """
 
@@ -17,8 +17,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .numba_autograd import rasterize_on_cpu
-from .numba_kernels import MAX_CHANNELS, POOL, Frame, Splats, View
+from .cpu.arrays import Splats
+from .cpu.autograd import rasterize_on_cpu
+from .cpu.frame import MAX_COLORS, Frame, View
+from .cpu.workers import Lease
 from .spherical_harmonics import MAX_DEGREE, sh_colors
 
 RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
@@ -98,8 +100,8 @@ def rasterize(
             raise ValueError(f"The CPU rasteriser gives {name} no gradient; pass {name}.detach().")
     if sh_degree is not None:
         colors = _view_dependent(means, colors, viewmats, sh_degree)
-    if colors.shape[-1] > MAX_CHANNELS - 1:
-        raise ValueError(f"colors has {colors.shape[-1]} channels; the CPU rasteriser takes at most {MAX_CHANNELS - 1}.")
+    if colors.shape[-1] > MAX_COLORS:
+        raise ValueError(f"colors has {colors.shape[-1]} channels; the CPU rasteriser takes at most {MAX_COLORS}.")
     # 4. Blend the channels that the mode asks for
     if "RGB" not in render_mode:
         colors = colors[..., :0]
@@ -135,7 +137,7 @@ def rasterize_rgb8(
     rasterize_mode: RasterizeMode = "antialiased",
     out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """One video frame: the same picture as `rasterize` with render_mode RGB, rounded to bytes, without torch or gradients.
+    """One video frame: the picture of `rasterize` with render_mode RGB, rounded to bytes, without torch or gradients.
 
     Args:
         means, quats, scales, opacities: as in `rasterize`; contiguous float32 arrays or CPU tensors are used in place.
@@ -164,11 +166,11 @@ def rasterize_rgb8(
         np.asarray(viewmat, np.float32), np.asarray(K, np.float32), width, height, near_plane, far_plane, eps2d,
         antialiased=rasterize_mode == "antialiased",
     )  # fmt: skip
-    with POOL.lend() as buffers:
-        frame = Frame(splats, view, buffers)
-        frame.project()
-        frame.bin()
-        frame.blend_rgb8(np.asarray(background, np.float32), out)
+    lease = Lease(1)
+    frame = Frame(splats, view, lease.buffers[0])
+    frame.project()
+    frame.bin()
+    frame.blend_rgb8(np.asarray(background, np.float32), out)
     return out
 
 
@@ -196,7 +198,7 @@ def _gsplat_works() -> bool:
         if _C is not None:
             return True
         reason = "no CUDA toolkit was found"
-    warnings.warn(f"gsplat cannot be used ({reason}); splats are drawn on the CPU instead, which is slower.", stacklevel=3)
+    warnings.warn(f"gsplat cannot be used ({reason}); splats are drawn on the CPU, which is slower.", stacklevel=3)
     return False
 
 
@@ -249,8 +251,11 @@ def _check_inputs(
         _check_shape("colors", colors, [(n, None, 3), (cameras, n, None, 3)])
         if colors.shape[-2] < (sh_degree + 1) ** 2:
             have = math.isqrt(colors.shape[-2]) - 1
-            raise ValueError(f"colors holds {colors.shape[-2]} coefficients, enough for sh_degree {have}, not {sh_degree}.")
-    tensors = {"quats": quats, "scales": scales, "opacities": opacities, "colors": colors, "viewmats": viewmats, "Ks": Ks}
+            raise ValueError(
+                f"colors has {colors.shape[-2]} coefficients, enough for sh_degree {have}, not {sh_degree}."
+            )
+    tensors = {"quats": quats, "scales": scales, "opacities": opacities, "colors": colors, "viewmats": viewmats}
+    tensors["Ks"] = Ks
     if backgrounds is not None:
         _check_shape("backgrounds", backgrounds, [(cameras, 3 if sh_degree is not None else colors.shape[-1])])
         tensors["backgrounds"] = backgrounds

@@ -1,4 +1,4 @@
-"""View-dependent colour: real spherical harmonics up to degree 3, in the order and signs of 3D Gaussian splatting files."""
+"""View-dependent colour: real spherical harmonics to degree 3, ordered and signed as in 3D Gaussian splatting."""
 
 from __future__ import annotations
 

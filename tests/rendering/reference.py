@@ -1,7 +1,7 @@
-"""A slow splat renderer in float64 torch: every formula written out, every gradient by autograd, no tiles, no shortcuts.
+"""A slow splat renderer in float64 torch: every formula written out, every gradient by autograd, no tiles.
 
-It also says where it could have decided otherwise: a pixel in which some splat is within a hair of a cut-off (alpha at 1/255,
-alpha at 0.999, transmittance at 1e-4) or in which two overlapping splats have almost the same depth may rightly differ.
+It also says where it could have decided otherwise: a pixel in which some splat is within a hair of a cut-off (alpha at
+1/255, alpha at 0.999, transmittance at 1e-4) or in which two splats have almost the same depth may rightly differ.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def rotation_matrices(quats: Tensor) -> Tensor:
 
 
 def _project(
-    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, viewmat: Tensor, K: Tensor, width: int, height: int,
-    eps2d: float, antialiased: bool,
+    means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, viewmat: Tensor, K: Tensor, width: int,
+    height: int, eps2d: float, antialiased: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Screen means (N,2), inverse covariances (N,2,2), opacities (N,), depths (N,)."""
     rotation, translation = viewmat[:3, :3], viewmat[:3, 3]

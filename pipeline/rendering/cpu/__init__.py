@@ -1,0 +1,1 @@
+"""The CPU rasteriser: Numba kernels, the threads and buffers they run in, and their PyTorch operations."""
