@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.heads.anny_file import Floats, HeadFile
 
-LID_OVERLAP = 4e-4
+LID_OVERLAP = 6e-4
 """Metres by which the upper lid's rim passes the lower one at eyeBlink 1."""
 BLINK_LIMITS = (0.3, 2.5)
 """Least and greatest factor on Anny's blink."""
@@ -18,10 +18,12 @@ COLUMNS = 17
 
 
 def correct_actions(head: HeadFile, vertices: Floats, actions: Floats) -> None:
-    """Rigid eyeballs and lids that close, in place.
+    """Rigid eyeballs, lids that close, and actions in proportion to the face, in place.
 
-    ``vertices`` (V, 3) of this identity before `correct_mouth`, ``actions`` (52, V, 3).
+    ``vertices`` (V, 3) of this identity before `correct_mouth`, ``actions`` (52, V, 3). Anny adds the same millimetres
+    to every face; scaled with its length, an action opens the jaw of a child by the same angle as that of an adult.
     """
+    actions *= np.float32(_face_length(head, vertices) / _face_length(head, head.template))
     for side in ("left", "right"):
         # The eye joints turn the balls; Anny's linear eyeLook shapes would shrink them.
         actions[:, np.unique(head.faces[head.regions[f"eye_{side}"]])] = 0
@@ -50,8 +52,8 @@ def lid_gap(head: HeadFile, vertices: Floats, side: str) -> NDArray[np.float64]:
 def _blink_factor(head: HeadFile, vertices: Floats, blink: Floats, side: str) -> Floats:
     """(V,) factor on a blink so that the rims just meet.
 
-    Anny adds the same millimetres to every face, so the lids of most people would pass each other by a quarter of their
-    way, and very large eyes would stay open. The gap between the rims is almost linear in the factor, column by column.
+    Anny's blink does not know how far the lids stand apart: those of most people would pass each other by a quarter of
+    their way, and very large eyes would stay open. Column by column the gap is almost linear in the factor.
     """
     open_gap = lid_gap(head, vertices, side)
     factor = np.ones(COLUMNS)
@@ -68,6 +70,14 @@ def _spread(head: HeadFile, vertices: Floats, factor: NDArray[np.float64], side:
     inner, outer = vertices[head.lid_rims[f"upper_{side}"][[0, -1]], 0]
     columns = np.linspace(CORNER_FRACTION, 1 - CORNER_FRACTION, COLUMNS)
     return np.interp((vertices[:, 0] - inner) / (outer - inner), columns, factor).astype(np.float32)
+
+
+def _face_length(head: HeadFile, vertices: Floats) -> float:
+    """Metres from the root of the nose to the chin."""
+    rows = [head.landmark_names.index(name) for name in ("ibug_27", "ibug_8")]
+    corners = vertices[head.faces[head.landmark_faces[rows]]]
+    nose, chin = (corners * head.landmark_barycentrics[rows][..., None]).sum(1)
+    return float(np.linalg.norm(nose - chin))
 
 
 def _teeth_width(head: HeadFile, vertices: Floats) -> float:

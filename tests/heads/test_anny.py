@@ -267,6 +267,19 @@ def test_lip_landmarks_open_with_the_jaw(rig: Rig) -> None:
     assert (at[upper] - at[lower])[1] > 0.02
 
 
+def test_a_child_opens_its_jaw_in_proportion() -> None:
+    def opening(person: Rig) -> float:
+        """Mouth opening at jawOpen 1 by the length of the face."""
+        assert person.landmarks is not None
+        names = person.landmarks.names
+        at = person.landmarks.positions(posed(person, jawOpen=1.0), person.faces)
+        rest = person.landmarks.positions(person.vertices, person.faces)
+        gap = at[names.index("ibug_62")] - at[names.index("ibug_66")]
+        return float(gap[1] / (rest[names.index("ibug_27")] - rest[names.index("ibug_8")]).norm())
+
+    assert opening(AnnyHead({"age": 0.1}).rig) == pytest.approx(opening(AnnyHead({"age": 0.66}).rig), rel=0.1)
+
+
 @given(PHENOTYPES)
 def test_any_phenotype_gives_a_head(phenotype: Phenotype) -> None:
     person = AnnyHead(phenotype).rig
