@@ -56,7 +56,8 @@ def beard_tint(template: Floats, attributes: Attributes) -> tuple[Floats, Floats
     if attributes.beard == "none":
         strength *= (1 - attributes.gender) * (1 - attributes.skin_tone) * float(attributes.age > 16)
     shade = 0.45 if attributes.beard == "full" else 0.7
-    share = smoothstep(-0.005, 0.010, beard_inside(template)) * np.float32(strength)
+    fade = (-0.005, 0.010) if attributes.beard == "full" else (-0.008, 0.020)
+    share = smoothstep(*fade, beard_inside(template)) * np.float32(strength)
     return share * (0.92 + 0.08 * noise(template, 0.004, 9)), base_colour(
         attributes.beard_color, attributes.beard_gray
     ) * np.float32(shade)
@@ -85,7 +86,7 @@ def _roots(scalp: Scalp, count: int, fade: tuple[float, float], rng: np.random.G
 
 
 def _stubble(scalp: Scalp, rng: np.random.Generator) -> Strands:
-    roots = _roots(scalp, STUBBLE_HAIRS, (-0.004, 0.012), rng)
+    roots = _roots(scalp, STUBBLE_HAIRS, (-0.006, 0.018), rng)
     count = len(roots)
     down = unit(0.7 * roots.normal + DOWN + 0.35 * rng.standard_normal((count, 3)).astype(np.float32))
     length = rng.uniform(*STUBBLE_LENGTH, count).astype(np.float32) * np.float32(scalp.size)

@@ -18,6 +18,8 @@ GREY_SPREAD = 0.16
 """Additional spread between grey strands."""
 WARMTH_SPREAD = 0.05
 """Standard deviation of the logarithm of red over blue between strands."""
+WARMING = np.array([1.10, 0.97, 0.86], np.float32)
+"""Correction of blonde hair: the shoulder of the display curve would turn it green."""
 ROOT_SHADE = 0.30
 """By how much hair is darker at the root."""
 TIP_LIGHT = 0.16
@@ -46,6 +48,7 @@ def paint(color: str, gray: float, lock: Ints, segments: int, rng: np.random.Gen
     count = len(lock)
     own = palette.linear_rgb(color, palette.HAIR_COLORS)
     brightness = own.mean()
+    own = own * WARMING ** np.clip(2 * (own[0] - own[2]), 0, 1)
     of_lock = rng.standard_normal(int(lock.max(initial=0)) + 1).astype(np.float32)[lock]
     share = np.clip(gray + GREY_SOFTNESS * 4 * gray * (1 - gray) * rng.standard_normal(count), 0, 1)[:, None]
     spread = LOCK_SPREAD * of_lock + (STRAND_SPREAD + GREY_SPREAD * share[:, 0]) * rng.standard_normal(count)

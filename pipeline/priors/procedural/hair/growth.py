@@ -33,6 +33,8 @@ class Habit:
     """How strongly a strand above its clearance is drawn back to it."""
     hug_above: float = -np.inf
     """Height in the world, metres, below which nothing is drawn back to the skin."""
+    closing: float = 0.0
+    """By how much a strand is closer to the skin at its tip, as a share of its clearance."""
     growing_steps: float = 1.0
     """Length of the last segment over the first: above 1 spends detail on the skull and less on what hangs."""
 
@@ -51,7 +53,8 @@ def grow(roots: Roots, start: Floats, flow: Flow, habit: Habit, body: BodyField)
         ahead = points[-1] + direction * step
         grown += float(weight)
         # close to the root a hair is still rising to its clearance
-        clearance = np.minimum(habit.clearance, 0.001 + grown * habit.length * 0.6)
+        settled = habit.clearance * np.float32(1 - habit.closing * grown)
+        clearance = np.minimum(settled, 0.001 + grown * habit.length * 0.6)
         distance, out = body.distance(ahead)
         lift = clearance - distance
         lift = np.maximum(lift, 0) + habit.hug * (ahead[:, 1] > habit.hug_above) * np.minimum(lift, 0)

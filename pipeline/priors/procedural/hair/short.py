@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.priors.procedural.fields import smoothstep
+from pipeline.priors.procedural.fields import mix, smoothstep
 from pipeline.priors.procedural.hair.growth import Flow
 from pipeline.priors.procedural.hair.hairline import SKULL_CENTRE
 from pipeline.priors.procedural.hair.scalp import Roots, Scalp
@@ -26,6 +26,7 @@ class Short(Style):
     )
     stiffness = 0.55
     hug = 0.35
+    closing = 0.55
     lock_wildness = 0.16
 
     def __init__(self, scalp: Scalp, gender: float, rng: np.random.Generator) -> None:
@@ -53,18 +54,19 @@ class Short(Style):
 
         def toward(grown: float, points: Floats, direction: Floats) -> Floats:
             place = self.scalp.place(points)
-            top = smoothstep(*TOP, place[:, 1])
+            # over forehead and temples hair goes back, not down on the face
+            forehead = smoothstep(0.035, 0.070, place[:, 2])
+            top = np.maximum(smoothstep(*TOP, place[:, 1]), forehead)
             away = np.tanh((place[:, 0] - self.side * PARTING) / 0.012)
             over_side = smoothstep(0.030, 0.066, np.abs(place[:, 0]))
             across = away * (0.85 - 0.5 * smoothstep(0.0, -0.07, place[:, 2])) * (1 - over_side)
-            # over the temples the top goes back, not down on the forehead
-            forehead = smoothstep(0.035, 0.070, place[:, 2])
             back = -0.55 - 0.9 * over_side * forehead + 0.75 * fringe
             behind = smoothstep(-0.03, -0.08, place[:, 2])
             down = -0.1 - 0.9 * over_side * (1 - forehead) - 0.8 * behind - 0.5 * fringe * grown
             combed = np.stack([across, down, back], axis=1)
-            hanging = np.stack([0 * top, 0 * top - 1.0, -0.30 + 0.35 * smoothstep(0.0, 0.03, place[:, 2])], axis=1)
-            return combed * top[:, None] + hanging * (1 - top[:, None])
+            drift = -0.30 + 0.35 * smoothstep(0.0, 0.03, place[:, 2])
+            hanging = np.stack([np.zeros_like(top), np.full_like(top, -1), drift], axis=1)
+            return mix(hanging, combed, top)
 
         return toward
 

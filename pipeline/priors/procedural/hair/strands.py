@@ -19,6 +19,8 @@ RADIAL = 0.5
 """Share of the direction away from the skin in the shading normal; the rest is the slope of the hair's density."""
 FAIR_SCATTERING = 0.6
 """Share of the extinction that white hair is spared."""
+DEPTH_COLOUR = 0.5
+"""How much more saturated hair is where no sky is seen."""
 STRAND_JITTER = 0.25
 """Turn of each strand's normal, so that neighbours glint apart."""
 
@@ -87,6 +89,9 @@ def light(splats: Splats, volume: HairVolume, body: BodyField, key: Floats, rng:
     # fair hair scatters light onwards, so that less is lost on the way in
     lost = 1 - FAIR_SCATTERING * np.minimum(splats.albedo.mean(1) / 0.5, 1)
     splats.ambient, splats.shadow = sky**lost, sun**lost
+    # light that went through more hair took more of its colour
+    pure = splats.albedo / np.maximum(splats.albedo.max(1, keepdims=True), 1e-4)
+    splats.albedo = splats.albedo * pure ** (DEPTH_COLOUR * (1 - splats.ambient[:, None]))
     normal = unit(normal + jitter)
     across = unit(normal - (normal * splats.tangent).sum(1, keepdims=True) * splats.tangent)
     splats.normal = across

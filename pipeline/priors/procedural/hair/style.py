@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.priors.procedural.fields import smoothstep
 from pipeline.priors.procedural.hair.growth import Flow, Habit, gather, grow, locks
 from pipeline.priors.procedural.hair.scalp import BORDER, Roots, Scalp
 from pipeline.priors.procedural.hair.strands import Strands
@@ -14,6 +15,8 @@ from pipeline.priors.procedural.splats import Floats, Ints, unit
 
 DEEPEST = 0.004
 """Adult metres that a strand may run below the skin; deeper ones are left out."""
+FINEST = 0.55
+"""Radius of the hairs at the border, relative to those inside."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Style(ABC):
     hug = 0.0
     hug_above = -1.0
     """Adult metres over the middle of the skull."""
+    closing = 0.0
     growing_steps = 1.0
     lock_wildness = 0.0
     """Standard deviation of each lock's own direction."""
@@ -92,7 +96,9 @@ class Style(ABC):
         of_lock = np.clip(rng.standard_normal((count, 3)), -1.5, 1.5)[lock].astype(np.float32) * self.lock_wildness
         length = self.length(roots) * rng.uniform(*plan.length, count).astype(np.float32) * size
         hug_above = float(scalp.centre[1]) + self.hug_above * scalp.size
-        habit = Habit(length, clearance, plan.segments, self.stiffness, self.hug, hug_above, self.growing_steps)
+        habit = Habit(
+            length, clearance, plan.segments, self.stiffness, self.hug, hug_above, self.closing, self.growing_steps
+        )
         flow = self.flow(roots)
         start = self.start(roots) + plan.wildness * rng.standard_normal((count, 3)).astype(np.float32)
 
@@ -101,7 +107,9 @@ class Style(ABC):
 
         points = grow(roots, start, wild, habit, scalp.field)
         points = self.finish(gather(points, lock, plan.gathering), roots, lock, rng)
-        radius = rng.uniform(*plan.radius, count).astype(np.float32) * size
+        # the first hairs of the border are fine
+        fine = FINEST + (1 - FINEST) * smoothstep(0.0, 0.010, roots.edge)
+        radius = rng.uniform(*plan.radius, count).astype(np.float32) * size * fine
         taper = np.linspace(1.1, plan.tip, plan.segments, dtype=np.float32)
         # a lock that was drawn through a shoulder
         depth = scalp.field.distance(points.reshape(-1, 3))[0].reshape(count, -1)
