@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,7 +102,7 @@ class Motion:
         """
         if not 0 <= start < stop <= len(self):
             raise UserError(f"frames {start} to {stop} are not in this clip of {len(self)} frames")
-        parts = {name: getattr(self, name)[start:stop] for name in self.tensor_names()}
+        parts: dict[str, Any] = {name: getattr(self, name)[start:stop] for name in self.tensor_names()}
         return replace(self, **parts, audio=self.audio if start == 0 else None)
 
     def resample(self, fps: float) -> Motion:
@@ -115,7 +116,7 @@ class Motion:
             return self
         count = max(1, math.floor(len(self) * fps / self.fps + 0.5))
         times = (torch.arange(count, dtype=torch.float64) * (self.fps / fps)).clamp_max(len(self) - 1)
-        parts = {
+        parts: dict[str, Any] = {
             name: (slerp_rows if name in ROTATIONS else lerp_rows)(getattr(self, name), times)
             for name in self.tensor_names()
         }
@@ -150,7 +151,7 @@ class Motion:
             raise UserError(f"the expression reaches {largest:.4g}; it must stay within ±{LARGEST_COEFFICIENT:.0f}")
 
 
-def still(frames: int) -> dict[str, Tensor]:
+def still(frames: int) -> dict[str, Any]:
     """Zero rotations (T, 3) for every joint that a `Motion` must have, by name."""
     return {field.name: torch.zeros(frames, 3) for field in fields(Motion) if field.name in set(ROTATIONS) - {"head"}}
 

@@ -35,10 +35,11 @@ def retarget(motion: Motion, rig: Rig, relative: bool = True) -> Retargeted:
     """Drive ``rig`` with ``motion``, frame by frame.
 
     FLAME's global rotation turns the neck (spread evenly over joints named neck…) and FLAME's neck the head joint, as
-    AnimPortrait3D does; a clip with a head joint of its own turns neck by neck and head by head, and its global rotation,
-    the body's, is left out. With ``relative`` each starts from its first frame, which removes the camera's rotation from
-    tracked clips. The eyes end at exactly the asked angle, and the lids follow. On a rig without a jaw joint the jaw's
-    angle becomes jaw actions (`pipeline.motion.jaw`). Expressions are copied where both sides mean the same by them.
+    AnimPortrait3D does; a clip with a head joint of its own turns neck by neck and head by head, and its global
+    rotation, the body's, is left out. With ``relative`` each starts from its first frame, which removes the camera's
+    rotation from tracked clips. The eyes end at exactly the asked angle, and the lids follow. On a rig without a jaw
+    joint the jaw's angle becomes jaw actions (`pipeline.motion.jaw`). Expressions are copied where both sides mean the
+    same by them.
     """
     notes = list(motion.notes)
     expression = _expression(motion, rig, notes)
@@ -75,9 +76,8 @@ def _expression(motion: Motion, rig: Rig, notes: list[str]) -> Tensor:
             "jaw, eyes, neck and head are used."
         )
     else:
-        notes.append(
-            f"The clip's expression is {motion.basis} and this head's is {rig.basis}; jaw, eyes, neck and head are used."
-        )
+        told = f"The clip's expression is {motion.basis} and this head's is {rig.basis}"
+        notes.append(f"{told}; jaw, eyes, neck and head are used.")
     return expression
 
 

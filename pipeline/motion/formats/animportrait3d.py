@@ -1,13 +1,14 @@
 """The pair of `.npy` files that AnimPortrait3D (Wu et al., 2025, `render_animation.py`) plays.
 
-``exp`` (T, up to 100): FLAME expression coefficients. ``pose`` (T, 15): axis-angle radians of global rotation, neck, jaw,
-left eye and right eye. The two come in any order, and either alone will do. Neither names its frame rate (25 is that
-program's default) nor its FLAME release (its clips are tracked with FLAME 2023).
+``exp`` (T, up to 100): FLAME expression coefficients. ``pose`` (T, 15): axis-angle radians of global rotation, neck,
+jaw, left eye and right eye. The two come in any order, and either alone will do. Neither names its frame rate (25 is
+that program's default) nor its FLAME release (its clips are tracked with FLAME 2023).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def read(files: Sequence[ArrayFile], fps: float | None) -> Motion:
     )
     if expressions:
         notes.append("The files name no FLAME release; the expression was taken as FLAME 2023.")
-    rotations = still(count)
+    rotations: dict[str, Any] = still(count)
     if poses:
         pose = _values(poses[0])
         rotations |= {name: pose[:, 3 * k : 3 * k + 3] for k, name in enumerate(POSE)}

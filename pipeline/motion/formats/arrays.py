@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -122,7 +122,7 @@ def _pickle_refused(path: Path) -> UserError:
     )
 
 
-def _read_archive(file: BinaryIO, path: Path) -> dict[str, ArrayHeader]:
+def _read_archive(file: IO[bytes], path: Path) -> dict[str, ArrayHeader]:
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -149,8 +149,8 @@ def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
     packed = sum(member.compress_size for member in members)
     if content > MOST_BYTES or (content > SMALL_BYTES and content > MOST_RATIO * max(packed, 1)):
         raise UserError(
-            f"{path.name} would unpack to {content / 2**20:.0f} MB from {packed / 2**20:.2f} MB; a motion clip unpacks to "
-            f"at most {MOST_BYTES // 2**20} MB and {MOST_RATIO} times its size, so it was not opened"
+            f"{path.name} would unpack to {content / 2**20:.0f} MB from {packed / 2**20:.2f} MB; a clip unpacks "
+            f"to at most {MOST_BYTES // 2**20} MB and {MOST_RATIO} times its size, so it was not opened"
         )
     for member in members:
         if not member.filename.endswith(".npy"):
@@ -159,7 +159,7 @@ def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
         raise UserError(f"{path.name} holds two arrays of one name")
 
 
-def _read_header(stream: BinaryIO | zipfile.ZipExtFile, available: int, path: Path, label: str) -> ArrayHeader:
+def _read_header(stream: IO[bytes], available: int, path: Path, label: str) -> ArrayHeader:
     """Parse a .npy header (NEP 1) and compare the size that it claims with the ``available`` bytes."""
     start = stream.read(8)
     if start[: len(NPY_MAGIC)] != NPY_MAGIC:

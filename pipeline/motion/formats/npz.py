@@ -4,22 +4,22 @@
 |---|---|---|
 | motion_version | int () | 1 |
 | fps | float () | frames per second, 1..240 |
-| basis | text () | meaning of the expression's columns: arkit52, flame2019, flame2020, flame2023, flame2023_open, smplx2020, unknown |
+| basis | text () | what the expression's columns mean: one of `BASES` |
 | expression | float (T, E) | for arkit52 the 52 weights in the order of `ARKIT_NAMES`, else model coefficients |
-| global_rotation, neck, head, jaw, left_eye, right_eye | float (T, 3) | axis-angle radians; an absent one does not turn |
+| global_rotation, neck, head, jaw, left_eye, right_eye | float (T, 3) | axis-angle radians; absent: no turn |
 | eyelids | float (T, 2) | left, right; 0 open, 1 closed; may be absent |
 | translation | float (T, 3) | metres; may be absent |
 | source | text () | where the clip came from; may be absent |
 
-Any float type will do: 16 bits are plenty for a clip. Frame 0 comes first, frames are evenly spaced. Sound is a WAV file
-beside the clip, given together with it; the file itself names no other file.
+Any float type will do: 16 bits are plenty for a clip. Frames are evenly spaced. Sound is a WAV file beside the clip,
+given together with it; the file itself names no other file. `BASES` and `ARKIT_NAMES` are in `pipeline.motion.motion`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ def read(files: Sequence[ArrayFile], fps: float | None) -> Motion:
         raise UserError(f"{file.name} is a motion clip of version {version}; this program reads version {VERSION}")
     unknown = sorted(set(file.arrays) - {*REQUIRED, *OPTIONAL, *ROTATIONS})
     expression = _rows(file, "expression")
-    tensors = still(len(expression))
+    tensors: dict[str, Any] = still(len(expression))
     tensors |= {name: _rows(file, name) for name in (*ROTATIONS, "eyelids", "translation") if name in file.arrays}
     return Motion(
         fps=float(_scalar(file, "fps", "fiu")) if fps is None else fps,

@@ -1,0 +1,111 @@
+"""One ffmpeg process that takes raw RGB frames and writes an H.264 MP4."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import imageio_ffmpeg
+import numpy as np
+
+from pipeline.errors import UserError
+
+QUALITY = 18
+"""x264's constant rate factor: visually lossless."""
+AUDIO_BITRATE = "160k"
+
+
+class Encoder:
+    """Writes frames to ``path``, whose ending does not matter; a context manager that leaves no process behind.
+
+    yuv420p in BT.709 (tagged so), x264 veryfast, moov before mdat so that browsers start at once. Sides must be even.
+    ``audio`` is a WAV file; it is cut, or followed by silence, to the length of the video.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, fps: float, audio: Path | None = None) -> None:
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            _command(path, width, height, fps, audio),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+        )
+
+    def write(self, frame: np.ndarray) -> None:
+        """Add one (height, width, 3) uint8 frame."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(np.ascontiguousarray(frame).data)
+        except BrokenPipeError:
+            self._process.wait()
+            self._raise_failure()
+
+    def finish(self) -> None:
+        """Wait until the file is whole. Raises `UserError` for a full disk or a sound that cannot be read."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:  # ffmpeg has already ended; its exit code tells why
+            pass
+        if self._process.wait() != 0:
+            self._raise_failure()
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:  # the last frame was still buffered when the process was killed
+            pass
+        self._errors.close()
+
+    def _raise_failure(self) -> None:
+        self._errors.seek(0)
+        told = self._errors.read().decode(errors="replace").strip()
+        if "No space left on device" in told:
+            raise UserError("the disk is full; free some space and export again")
+        if "Invalid data found" in told and ".wav" in told.lower():
+            raise UserError("the clip's sound cannot be read; give a WAV file")
+        raise RuntimeError(f"ffmpeg failed with exit code {self._process.returncode}: {told[-2000:]}")
+
+
+def _command(path: Path, width: int, height: int, fps: float, audio: Path | None) -> list[str]:
+    rate = str(Fraction(fps).limit_denominator(1001))
+    command = [ffmpeg_program(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
+    command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", rate, "-i", "pipe:0"]
+    if audio is not None:
+        command += [
+            "-f",
+            "wav",
+            "-i",
+            f"file:{audio}",
+            "-af",
+            "apad",
+            "-c:a",
+            "aac",
+            "-b:a",
+            AUDIO_BITRATE,
+            "-shortest",
+        ]
+    command += ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p"]
+    command += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+    command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(QUALITY)]
+    return [*command, "-movflags", "+faststart", "-f", "mp4", f"file:{path}"]
+
+
+def ffmpeg_program() -> str:
+    """Path of the ffmpeg that imageio-ffmpeg brings. Raises `UserError` where there is none for this machine."""
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise UserError("ffmpeg is missing on this machine; install it with: pip install imageio-ffmpeg") from error
