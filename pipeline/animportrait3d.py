@@ -36,6 +36,10 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
     splats, on a CPU, in about a second.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_to_config()
+
     @torch.no_grad()
     def __call__(
         self,

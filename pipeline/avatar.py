@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from pipeline.geometry import (
     matrix_to_quaternion,
     quaternion_multiply,
-    quaternion_to_matrix,
     triangle_frames,
 )
 from pipeline.heads.rig import Driver, Landmarks, Rig
@@ -183,12 +182,12 @@ class SplatAvatar(ModelMixin, ConfigMixin):
         frames = triangle_frames(rig.vertices, rig.faces)
         rotation, k, origin = frames.rotation[face], frames.scale[face, None].clamp_min(1e-9), frames.origin[face]
         local = (rotation.transpose(-1, -2) @ (means - origin)[..., None]).squeeze(-1) / k
-        turn = matrix_to_quaternion(rotation.transpose(-1, -2) @ quaternion_to_matrix(quats))
+        turn_back = matrix_to_quaternion(frames.rotation)[face] * torch.tensor([1.0, -1.0, -1.0, -1.0])
         return cls.from_parts(
             rig,
             face=face,
             means=local,
-            quats=turn,
+            quats=quaternion_multiply(turn_back, quats),
             log_scales=torch.log(scales / k),
             opacity_logits=torch.logit(opacities, eps=1e-4),
             sh=((colors - 0.5) / SH_C0)[:, None],
@@ -211,9 +210,8 @@ class SplatAvatar(ModelMixin, ConfigMixin):
         if vertices.is_cuda or torch.is_grad_enabled() and self._wants_grad(vertices):
             return self._gaussians_torch(vertices)
         with torch.no_grad():
-            frames = triangle_frames(vertices, self.rig.faces)
             means, quats, scales = pose_splats(
-                frames, matrix_to_quaternion(frames.rotation), self.face, self.means, self.quats, self.log_scales
+                vertices, self.rig_faces, self.face, self.means, self.quats, self.log_scales
             )
             return Gaussians(means, quats, scales, torch.sigmoid(self.opacity_logits), self.sh.detach())
 
