@@ -14,9 +14,9 @@ from pipeline.priors.procedural.surface import Surface
 
 # The middle of the left brow from its head to its tail: template metres, and half its height along it.
 BROW_X = (0.0125, 0.0200, 0.0300, 0.0400, 0.0480, 0.0570)
-BROW_Y = {"male": (0.7440, 0.7462, 0.7480, 0.7486, 0.7472, 0.7420), "female": (0.7448, 0.7468, 0.7494, 0.7512, 0.7496, 0.7432)}
+BROW_Y = {"male": (0.7446, 0.7464, 0.7480, 0.7485, 0.7470, 0.7420), "female": (0.7458, 0.7476, 0.7498, 0.7511, 0.7493, 0.7432)}
 BROW_HALF = (0.0026, 0.0034, 0.0034, 0.0028, 0.0019, 0.0006)
-BROW_HAIRS = 300
+BROW_HAIRS = 340
 """Per side, of an average brow."""
 UPPER_LASHES, LOWER_LASHES = 95, 48
 
@@ -42,6 +42,8 @@ def brow_middle(x: Floats, attributes: Attributes) -> tuple[Floats, Floats]:
     """Height of the brow's middle and half its width at distance x from the midline, template metres."""
     male, female = (np.interp(x, BROW_X, BROW_Y[kind]) for kind in ("male", "female"))
     middle = male + (female - male) * attributes.gender
+    # the folds of age pull the head of the brow down into a frown that nobody means
+    middle = middle + 0.0022 * attributes.wrinkles * (0.6 * np.exp(-(((x - 0.010) / 0.012) ** 2)) - 0.4 * smoothstep(0.02, 0.04, x))
     bushy = (0.72 + 0.56 * attributes.eyebrows) * (1.08 - 0.24 * attributes.gender)
     return middle, np.interp(x, BROW_X, BROW_HALF) * bushy
 
@@ -61,7 +63,7 @@ def _brow(surface: Surface, attributes: Attributes, side: str, rng: np.random.Ge
     u = rng.random(count) ** 0.95
     x = BROW_X[0] + (BROW_X[-1] - BROW_X[0]) * u
     middle, half = brow_middle(x, attributes)
-    v = np.clip(rng.normal(0, 0.55, count), -1.15, 1.15)
+    v = np.clip(rng.normal(0, 0.5, count), -1.0, 1.0)
     root = surface.front(np.stack([sign * x, middle + half * v], axis=1))
     # at the head hairs stand up; along the brow they lie outwards, those below rising and those above falling to its middle
     rise = np.interp(u, [0, 0.15, 0.45, 0.8, 1], [1.5, 0.95, 0.42, -0.10, -0.50]) - np.interp(u, [0, 0.3, 1], [0.1, 0.5, 0.4]) * v
@@ -69,7 +71,7 @@ def _brow(surface: Surface, attributes: Attributes, side: str, rng: np.random.Ge
     heading = np.stack([sign * outward, rise, np.zeros(count)], axis=1)
     heading += 0.16 * rng.standard_normal((count, 3))
     direction = _along_skin(heading, root.normal)
-    length = np.interp(u, [0, 0.15, 0.6, 1], [0.0052, 0.0070, 0.0072, 0.0050]) * rng.uniform(0.75, 1.1, count)
+    length = np.interp(u, [0, 0.15, 0.6, 1], [0.0042, 0.0062, 0.0070, 0.0050]) * rng.uniform(0.75, 1.1, count)
     length *= surface.size * (0.86 + 0.28 * attributes.eyebrows)
     t = np.linspace(0, 1, 4)[:, None]
     bend = _along_skin(np.stack([sign * np.ones(count), -0.55 * np.ones(count), np.zeros(count)], axis=1), root.normal)
@@ -110,13 +112,13 @@ def _lashes(surface: Surface, attributes: Attributes, side: str, lid: str, rng: 
     outward = unit(root.position - ball.centre)
     heading = unit(unit(tip.position - root.position) + 0.25 * outward + 0.07 * rng.standard_normal((count, 3)))
     groomed = 0.85 + 0.35 * attributes.gender + 0.35 * attributes.makeup
-    longest = (0.0052 if upper else 0.0026) * groomed * surface.size
+    longest = (0.0048 if upper else 0.0021) * groomed * surface.size
     length = longest * np.interp(along, [0, 0.25, 0.75, 1], [0.45, 0.85, 1.0, 0.7]) * rng.uniform(0.75, 1.08, count)
     t = np.linspace(0, 1, 5)[:, None]
     curl = np.float32([0, 0.62, 0.10]) if upper else np.float32([0, -0.25, 0.25])
     path = heading[:, None] * t + 0.55 * curl * t**2
     color = mix(srgb(20, 15, 13), brow_color(attributes), 0.5 * (1 - attributes.makeup) * (brow_color(attributes).mean() > 0.02))
-    opacity = (0.62 if upper else 0.30) + 0.22 * attributes.makeup + 0.06 * attributes.gender
+    opacity = (0.56 if upper else 0.20) + 0.25 * attributes.makeup + 0.06 * attributes.gender
     return curve_splats(
         Layer.BROW,
         Shading.HAIR,

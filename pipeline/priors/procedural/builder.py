@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from pipeline.avatar import Layer, SplatAvatar
-from pipeline.geometry import matrix_to_quaternion
 from pipeline.heads.anny import AnnyHead
 from pipeline.heads.rig import Rig
 from pipeline.priors.procedural.attributes import Attributes
@@ -19,7 +18,7 @@ from pipeline.priors.procedural.hair import make_hair
 from pipeline.priors.procedural.mouth import make_mouth
 from pipeline.priors.procedural.shading import KEY, shade
 from pipeline.priors.procedural.skin import make_skin
-from pipeline.priors.procedural.splats import Splats
+from pipeline.priors.procedural.splats import Splats, quaternions
 from pipeline.priors.procedural.surface import Surface
 from pipeline.priors.procedural.volume import HairVolume
 
@@ -75,7 +74,7 @@ def assemble(rig: Rig, splats: Splats) -> SplatAvatar:
         rig,
         face=torch.from_numpy(splats.face),
         means=torch.from_numpy(splats.position),
-        quats=matrix_to_quaternion(torch.from_numpy(splats.rotation)),
+        quats=torch.from_numpy(quaternions(splats.rotation)),
         scales=torch.from_numpy(splats.scale),
         opacities=torch.from_numpy(splats.opacity),
         colors=torch.from_numpy(shade(splats)),

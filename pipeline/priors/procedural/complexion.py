@@ -15,7 +15,7 @@ from pipeline.priors.procedural.hair import scalp_tint
 from pipeline.priors.procedural.splats import Floats
 
 TONES = np.array(
-    [(246, 217, 201), (235, 198, 175), (217, 172, 143), (192, 145, 115), (152, 107, 80), (105, 71, 53), (74, 49, 38)],
+    [(243, 206, 186), (232, 188, 162), (215, 168, 137), (190, 141, 110), (150, 104, 77), (104, 70, 52), (74, 49, 38)],
     np.float64,
 )
 """Display colours of lit skin from the palest to the darkest."""
@@ -56,8 +56,8 @@ def youth(attributes: Attributes) -> float:
     return float(smoothstep(15, 5, attributes.age))
 
 
-def skin_albedo(template: Floats, parts: Parts, attributes: Attributes) -> Floats:
-    """(N, 3) linear albedo of skin without freckles or wrinkles."""
+def skin_albedo(template: Floats, parts: Parts, attributes: Attributes) -> tuple[Floats, Floats]:
+    """(N, 3) linear albedo of skin without freckles or wrinkles, and how much of it hair hides (N,) 0..1."""
     folded = mirrored(template)
     base = base_tone(attributes.skin_tone)
     albedo = np.tile(base, (len(template), 1))
@@ -65,14 +65,14 @@ def skin_albedo(template: Floats, parts: Parts, attributes: Attributes) -> Float
     albedo *= _zones(template, folded, attributes)
     albedo *= _texture(template, attributes)
     albedo = _eye_makeup(albedo, folded, attributes)
-    albedo = _under_hair(albedo, template, attributes)
+    albedo, hidden = _under_hair(albedo, template, attributes)
     albedo = mix(albedo, _lip_color(template, base, attributes), _lip_mask(parts) * 0.94)
     albedo = mix(albedo, np.broadcast_to(LINING, albedo.shape), parts.lining)
-    return mix(albedo, np.broadcast_to(srgb(176, 104, 96), albedo.shape), parts.socket)
+    return mix(albedo, np.broadcast_to(srgb(176, 104, 96), albedo.shape), parts.socket), hidden
 
 
 def _lip_mask(parts: Parts) -> Floats:
-    return smoothstep(0.30, 0.75, parts.lips)
+    return smoothstep(0.15, 0.85, parts.lips)
 
 
 def _flush(template: Floats, folded: Floats, parts: Parts, attributes: Attributes) -> Floats:
@@ -107,13 +107,15 @@ def _texture(template: Floats, attributes: Attributes) -> Floats:
     return np.exp(strength * lumps[:, None] * np.float32([0.7, 1.1, 1.2]))
 
 
-def _under_hair(albedo: Floats, template: Floats, attributes: Attributes) -> Floats:
+def _under_hair(albedo: Floats, template: Floats, attributes: Attributes) -> tuple[Floats, Floats]:
     """Brows, beard and scalp tint the skin between their hairs."""
     brow = 0.42 * brow_cover(template, attributes) * (0.75 + 0.5 * attributes.eyebrows)
-    albedo = mix(albedo, np.broadcast_to(brow_color(attributes), albedo.shape), brow)
-    for share, color in (beard_tint(template, attributes), scalp_tint(template, attributes)):
+    hidden = np.zeros(len(albedo), np.float32)
+    tints = ((brow, brow_color(attributes)), beard_tint(template, attributes), scalp_tint(template, attributes))
+    for share, color in tints:
         albedo = mix(albedo, np.broadcast_to(color, albedo.shape), share)
-    return albedo
+        hidden = np.maximum(hidden, share)
+    return albedo, hidden
 
 
 def _eye_makeup(albedo: Floats, folded: Floats, attributes: Attributes) -> Floats:
@@ -126,7 +128,7 @@ def _eye_makeup(albedo: Floats, folded: Floats, attributes: Attributes) -> Float
 def _lip_color(template: Floats, base: Floats, attributes: Attributes) -> Floats:
     """(N, 3): the skin's own tone with more blood, or lipstick; fine upright lines."""
     dark = darkness(attributes)
-    natural = base * mix((0.80, 0.50, 0.50), (0.80, 0.60, 0.60), dark)
+    natural = base * mix((0.82, 0.47, 0.50), (0.80, 0.58, 0.60), dark)
     fade = 0.38 * (1 - attributes.gender) + 0.25 * attributes.wrinkles
     color = mix(natural, base * np.float32([0.90, 0.78, 0.74]), min(0.7, fade))
     if attributes.lip_color != "natural":

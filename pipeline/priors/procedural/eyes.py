@@ -15,8 +15,8 @@ from pipeline.priors.procedural.shading import KEY
 from pipeline.priors.procedural.splats import Floats, Shading, Splats, curve_splats, frame_from_normal, unit
 from pipeline.priors.procedural.surface import Surface, neighbourhood_mean
 
-IRIS = 0.415
-"""Angular radius of the iris seen from the ball's centre, radians: 11.8 mm across."""
+IRIS = 0.425
+"""Angular radius of the iris seen from the ball's centre, radians: 12 mm across."""
 PUPIL = 0.36
 """Radius of the pupil in radii of the iris, in bright light."""
 BACK = 1.85

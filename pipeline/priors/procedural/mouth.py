@@ -11,12 +11,14 @@ from pipeline.avatar import Layer
 from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.fields import bump, mix, noise, smoothstep, srgb
 from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal, unit
-from pipeline.priors.procedural.surface import Samples, Surface
+from pipeline.priors.procedural.surface import Mask, Samples, Surface
 
 GRID = 0.72e-3
 """Metres between the discs of a front tooth."""
 BULGE = 0.9e-3
 """How far the middle of a tooth stands out from the arch, metres."""
+ARCH_MIDDLE = np.float32([0, 0.665, 0.100])
+"""Inside both rows of teeth on the template."""
 GUM_ABOVE = 3.4e-3
 """Height of the gum that is drawn beyond the necks of the teeth, metres."""
 
@@ -70,16 +72,17 @@ def _row(surface: Surface, arch: Arch, sign: float, attributes: Attributes, rng:
     """The teeth and gum of one side of one jaw."""
     parts = []
     start = 0.0
+    wall = _outer_wall(surface, arch.region)
     for width, height, step in zip(arch.widths, arch.heights, arch.steps, strict=True):
         middle = (start + width / 2) * 1e-3
-        parts.append(_tooth(surface, arch, sign, middle, width * 1e-3, height * 1e-3, step * 1e-3, attributes, rng))
-        parts.append(_gum(surface, arch, sign, middle, width * 1e-3, (height + step) * 1e-3))
+        parts.append(_tooth(surface, arch, wall, sign, middle, width * 1e-3, height * 1e-3, step * 1e-3, attributes, rng))
+        parts.append(_gum(surface, arch, wall, sign, middle, width * 1e-3, (height + step) * 1e-3))
         start += width
     return Splats.concatenate(parts)
 
 
 def _tooth(
-    surface: Surface, arch: Arch, sign: float, middle: float, width: float, height: float, step: float,
+    surface: Surface, arch: Arch, wall: Mask, sign: float, middle: float, width: float, height: float, step: float,
     attributes: Attributes, rng: np.random.Generator,
 ) -> Splats:  # fmt: skip
     """A crown: a bulged plate, round at the biting corners and narrower at its neck."""
@@ -88,7 +91,7 @@ def _tooth(
     t = b / height
     half = 0.99 - 0.13 * smoothstep(0.55, 1.0, t) - 0.20 * smoothstep(0.14, 0.0, t) ** 2
     a, t = a[np.abs(a) <= half], t[np.abs(a) <= half]
-    place = _on_arch(surface, arch, sign, middle + a * width / 2, step + t * height)
+    place = _on_arch(surface, arch, wall, sign, middle + a * width / 2, step + t * height)
     along, up = _directions(place, sign)
     rise = (1 - np.abs(a) ** 2.6) * (0.55 + 0.45 * np.sin(np.pi * np.clip(0.15 + 0.85 * t, 0, 1)))
     normal = unit(place.normal + (a * np.abs(a) ** 0.6 * 0.75)[:, None] * along + (0.40 * (t - 0.45))[:, None] * up)
@@ -98,8 +101,9 @@ def _tooth(
         Shading.CLOTH,
         face=place.face,
         position=position,
-        rotation=frame_from_normal(normal),
-        scale=np.float32([cell * 0.72, cell * 0.72, cell * 0.10]) * np.float32(surface.size),
+        # discs lie almost flat on the arch: tilted like the shading normal they would show as terraces
+        rotation=frame_from_normal(unit(0.75 * place.normal + 0.25 * normal)),
+        scale=np.float32([cell * 0.78, cell * 0.78, cell * 0.10]) * np.float32(surface.size),
         opacity=0.97,
         albedo=_enamel(a, t, attributes, rng),
         normal=normal,
@@ -120,7 +124,7 @@ def _enamel(a: Floats, t: Floats, attributes: Attributes, rng: np.random.Generat
     return color * (1 - 0.42 * smoothstep(0.80, 1.0, np.abs(a)))[:, None]
 
 
-def _gum(surface: Surface, arch: Arch, sign: float, middle: float, width: float, neck: float) -> Splats:
+def _gum(surface: Surface, arch: Arch, wall: Mask, sign: float, middle: float, width: float, neck: float) -> Splats:
     """Pink scallops between and beyond the necks."""
     a, b, cell = _grid(width, GUM_ABOVE + 2.4e-3)
     a = a / (width / 2)
@@ -128,7 +132,7 @@ def _gum(surface: Surface, arch: Arch, sign: float, middle: float, width: float,
     scallop = neck - 0.9e-3 - 1.5e-3 * np.abs(a) ** 2.2
     keep = height > scallop
     a, height = a[keep], height[keep]
-    place = _on_arch(surface, arch, sign, middle + a * width / 2, height)
+    place = _on_arch(surface, arch, wall, sign, middle + a * width / 2, height)
     along, _ = _directions(place, sign)
     root = (1 - a**2) * 0.55e-3
     normal = unit(place.normal + 0.25 * a[:, None] * along)
@@ -159,7 +163,7 @@ def _grid(width: float, height: float) -> tuple[Floats, Floats, float]:
     return (x * width).ravel().astype(np.float32), (y * height).ravel().astype(np.float32), max(width / across, height / rows)
 
 
-def _on_arch(surface: Surface, arch: Arch, sign: float, along: Floats, height: Floats) -> Samples:
+def _on_arch(surface: Surface, arch: Arch, wall: Mask, sign: float, along: Floats, height: Floats) -> Samples:
     """Places on the arch: ``along`` metres from the midline, ``height`` metres from the biting line."""
     edge, base = arch.edge * 1e-3, arch.base * 1e-3
     length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(edge, axis=0), axis=1))]
@@ -170,7 +174,15 @@ def _on_arch(surface: Surface, arch: Arch, sign: float, along: Floats, height: F
     up = unit(high - low)
     place = (low + up * height[:, None]).astype(np.float32)
     place[:, 0] *= sign * np.where(along < 0, -1, 1)
-    return surface.attach(place, surface.regions[arch.region])
+    return surface.attach(place, wall)
+
+
+def _outer_wall(surface: Surface, region: str) -> Mask:
+    """(F,) the faces of a row of teeth that look towards lips and cheeks."""
+    corners = surface.template[surface.faces]
+    outward = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    away = corners.mean(1) - ARCH_MIDDLE
+    return surface.regions[region] & ((outward[:, [0, 2]] * unit(away)[:, [0, 2]]).sum(1) > 0.4)
 
 
 def _directions(place: Samples, sign: float) -> tuple[Floats, Floats]:
@@ -181,7 +193,7 @@ def _directions(place: Samples, sign: float) -> tuple[Floats, Floats]:
 
 def _depth(place: Samples) -> Floats:
     """Light that gets to a place in the open mouth, less further back."""
-    return (0.16 + 0.66 * smoothstep(0.108, 0.150, place.template[:, 2])).astype(np.float32)
+    return (0.18 + 0.72 * smoothstep(0.108, 0.150, place.template[:, 2])).astype(np.float32)
 
 
 def _tongue(surface: Surface, rng: np.random.Generator) -> Splats:

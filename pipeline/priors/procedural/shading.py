@@ -16,14 +16,14 @@ _FILL = unit([0.86, 0.10, 0.60])
 _RIM_LEFT = unit([0.62, 0.50, -0.72])
 _RIM_RIGHT = unit([-0.82, 0.40, -0.52])
 _DIRECTIONS = np.stack([KEY, _FILL, _RIM_LEFT, _RIM_RIGHT]).astype(np.float32)
-_COLORS = np.array([[0.95, 0.90, 0.83], [0.19, 0.20, 0.225], [0.34, 0.35, 0.38], [0.20, 0.21, 0.235]], np.float32)
-_SKY = np.array([0.285, 0.295, 0.315], np.float32)
-_GROUND = np.array([0.155, 0.130, 0.115], np.float32)
+_COLORS = np.array([[1.04, 0.97, 0.89], [0.17, 0.18, 0.20], [0.34, 0.35, 0.38], [0.20, 0.21, 0.235]], np.float32)
+_SKY = np.array([0.255, 0.262, 0.278], np.float32)
+_GROUND = np.array([0.150, 0.124, 0.108], np.float32)
 
 SCATTER_MM = np.array([2.6, 1.1, 0.6], np.float32)
 """How far red, green and blue light travels in skin: standard deviations in millimetres, after d'Eon & Luebke, GPU
-Gems 3 (2007), chapter 14, whose wide red tail is cut at what sixteen neighbours reach."""
-SCATTER_NEIGHBOURS = 16
+Gems 3 (2007), chapter 14, whose wide red tail is cut at what twelve neighbours reach."""
+SCATTER_NEIGHBOURS = 12
 _WRAP = np.array([0.26, 0.14, 0.09], np.float32)
 """How far light reaches round the terminator per channel."""
 

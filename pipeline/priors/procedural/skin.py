@@ -9,24 +9,31 @@ from scipy.spatial import cKDTree
 
 from pipeline.avatar import Layer
 from pipeline.priors.procedural.attributes import Attributes
-from pipeline.priors.procedural.complexion import EYE, Parts, darkness, skin_albedo, youth
+from pipeline.priors.procedural.blemishes import make_blemishes
+from pipeline.priors.procedural.complexion import EYE, Parts, base_tone, darkness, skin_albedo, youth
+from pipeline.priors.procedural.creases import Creases
 from pipeline.priors.procedural.fields import bump, mirrored, noise, smoothstep
 from pipeline.priors.procedural.shading import KEY
 from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal, unit
 from pipeline.priors.procedural.surface import Mask, Samples, Surface, neighbourhood_mean
 
-DISC = 0.74
+DISC = 0.78
 """Standard deviation of a disc in spacings: neighbours melt into one surface."""
 THICKNESS = 0.10
 LINING_DEPTH = 4e-3
+"""Metres by which the mouth's lining is pulled away from the cheeks."""
+UNDERCOAT_STRIDE = 5
+"""One disc of the undercoat for so many of the skin."""
+UNDERCOAT_DEPTH = 1.5e-3
+"""Metres below the skin."""
 OPACITY = 0.97
-OCCLUSION_RAYS = 28
-SHADOW_RAYS = 18
+OCCLUSION_RAYS = 22
+SHADOW_RAYS = 14
 SHADOW_SPREAD = 0.24
 """Radius of the key light as a tangent: a soft box."""
-BORDER = 3.5e-3
+BORDER = 3e-3
 """Width of the fine zone round lips and lids, metres of the template: a coarse disc would fray their edge."""
-SMOOTHED_OVER = 18
+SMOOTHED_OVER = 14
 """Neighbours over which ray-cast light is averaged; single rays would show as specks."""
 
 
@@ -35,10 +42,13 @@ def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator
     samples = surface.sample(surface.skin, spacing(surface), rng, stretched=True)
     parts = skin_parts(surface, samples)
     samples = replace(samples, position=_pull_lining_in(surface, samples, parts))
+    creases = Creases(surface, attributes, rng)
+    normal, depth = creases.bend(samples.position, _fine_normals(samples, parts, attributes))
     ambient, shadow = _light(surface, samples, parts)
     specular, gloss = _sheen(samples.template, parts, attributes)
+    albedo, hidden = skin_albedo(samples.template, parts, attributes)
     wide = samples.spacing * DISC
-    return Splats.of(
+    skin = Splats.of(
         Layer.SKIN,
         Shading.SKIN,
         face=samples.face,
@@ -46,14 +56,31 @@ def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator
         rotation=frame_from_normal(samples.normal),
         scale=np.stack([wide, wide, samples.spacing * THICKNESS], axis=1),
         opacity=OPACITY,
-        albedo=skin_albedo(samples.template, parts, attributes),
-        normal=_fine_normals(samples, parts, attributes),
-        ambient=ambient,
+        albedo=albedo * (1 - 0.22 * depth[:, None] * np.float32([0.6, 1.0, 1.0])),
+        normal=normal,
+        ambient=ambient * (1 - 0.35 * depth),
         shadow=shadow,
-        specular=specular,
+        specular=specular * (1 - 0.5 * depth) * (1 - 0.8 * hidden),
         gloss=gloss,
         subsurface=1.0,
     )
+    bare = (1 - hidden) * (1 - smoothstep(0.2, 0.6, parts.lips)) * (1 - parts.lining) * (1 - parts.socket)
+    spots = make_blemishes(skin, samples.template, bare, attributes, rng)
+    strokes = creases.strokes(base_tone(attributes.skin_tone))
+    return Splats.concatenate([_undercoat(skin, samples, parts, surface.size), skin, spots, strokes])
+
+
+def _undercoat(skin: Splats, samples: Samples, parts: Parts, size: float) -> Splats:
+    """A coarse coat under the face, so that what is dark inside the head does not show between the discs."""
+    covers = (samples.template[:, 1] > 0.60) & (parts.lining < 0.5) & (parts.socket < 0.5)
+    covers &= (parts.eyelids < 0.02) & (parts.ears < 0.1)
+    rows = np.flatnonzero(covers)[::UNDERCOAT_STRIDE]
+    coat = skin.select(rows)
+    depth = np.minimum(UNDERCOAT_DEPTH * size, 1.2 * samples.spacing[rows])
+    coat.position -= samples.normal[rows] * depth[:, None]
+    coat.scale[:, :2] *= np.float32(np.sqrt(UNDERCOAT_STRIDE) * 0.9)
+    coat.specular[:] = 0
+    return coat
 
 
 def spacing(surface: Surface) -> Floats:
@@ -71,7 +98,8 @@ def spacing(surface: Surface) -> Floats:
     wanted[(y > 0.61) & (z > 0.05) & (y < 0.81) & (x < 0.085)] = 1.6e-3
     wanted[(y > 0.64) & (y < 0.76) & (z > 0.115) & (x < 0.052)] = 1.35e-3
     wanted[within["ears"]] = 1.8e-3
-    wanted[near(within["lips"])] = 0.95e-3
+    wanted[near(within["lips"])] = 0.90e-3
+    wanted[within["lips"]] = 0.75e-3
     wanted[near(within["eyelids"])] = 0.95e-3
     wanted[within["inner_mouth"]] = 1.9e-3
     return wanted * np.float32(surface.size)

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.avatar import Layer
@@ -188,6 +189,36 @@ def curve_splats(
         tangent=tangent,
         **{name: _along(value, curves, count) for name, value in properties.items()},  # type: ignore[arg-type]
     )
+
+
+def quaternions(rotation: Floats) -> Floats:
+    """Rotation matrices (N, 3, 3) → unit quaternions (N, 4) wxyz."""
+    out = np.empty((len(rotation), 4), np.float32)
+    _quaternions(np.ascontiguousarray(rotation, np.float32), out)
+    return out
+
+
+@njit(cache=True)
+def _quaternions(m, out):  # type: ignore[no-untyped-def]
+    """By the largest component (Shepperd 1978), which is never small."""
+    for i in range(len(m)):
+        trace = m[i, 0, 0] + m[i, 1, 1] + m[i, 2, 2]
+        best = 3
+        for k in range(3):
+            if m[i, k, k] > (trace if best == 3 else m[i, best, best]):
+                best = k
+        if best == 3:
+            out[i, 0] = 1 + trace
+            out[i, 1] = m[i, 2, 1] - m[i, 1, 2]
+            out[i, 2] = m[i, 0, 2] - m[i, 2, 0]
+            out[i, 3] = m[i, 1, 0] - m[i, 0, 1]
+        else:
+            a, b, c = best, (best + 1) % 3, (best + 2) % 3
+            out[i, 0] = m[i, c, b] - m[i, b, c]
+            out[i, 1 + a] = 1 + m[i, a, a] - m[i, b, b] - m[i, c, c]
+            out[i, 1 + b] = m[i, a, b] + m[i, b, a]
+            out[i, 1 + c] = m[i, a, c] + m[i, c, a]
+        out[i] /= np.sqrt((out[i] * out[i]).sum())
 
 
 def _full(value: ArrayLike, shape: tuple[int, ...], dtype: type = np.float32) -> NDArray[Any]:
