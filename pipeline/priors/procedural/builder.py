@@ -11,8 +11,10 @@ import torch
 from pipeline.avatar import Layer, SplatAvatar
 from pipeline.heads.anny import AnnyHead
 from pipeline.heads.rig import Rig
+from pipeline.priors.procedural.accessories import make_accessories
 from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.brows import make_brows
+from pipeline.priors.procedural.cloth import make_cloth
 from pipeline.priors.procedural.eyes import make_eyes
 from pipeline.priors.procedural.hair import make_hair
 from pipeline.priors.procedural.mouth import make_mouth
@@ -37,11 +39,13 @@ class Stream(IntEnum):
     ACCESSORIES = 6
 
 
-BODY: dict[Stream, LayerMaker] = {
+BODY_AND_DRESS: dict[Stream, LayerMaker] = {
     Stream.SKIN: make_skin,
     Stream.EYES: make_eyes,
     Stream.MOUTH: make_mouth,
     Stream.BROWS: make_brows,
+    Stream.CLOTH: make_cloth,
+    Stream.ACCESSORIES: make_accessories,
 }
 UNDER_HAIR = (Layer.SKIN, Layer.EYE, Layer.BROW, Layer.CLOTH)
 """Layers on which hair casts its shade."""
@@ -53,11 +57,12 @@ def build_avatar(attributes: Attributes) -> SplatAvatar:
     The same ``attributes`` give the same splats, bit for bit on the same machine.
     """
     surface = Surface(AnnyHead(attributes.phenotype(), attributes.local_changes))
-    body = Splats.concatenate([make(surface, attributes, _rng(attributes, s)) for s, make in BODY.items()])
+    parts = [make(surface, attributes, _rng(attributes, stream)) for stream, make in BODY_AND_DRESS.items()]
+    splats = Splats.concatenate(parts)
     hair = make_hair(surface, attributes, _rng(attributes, Stream.HAIR))
     if hair.volume is not None:
-        shade_under_hair(body, hair.volume)
-    return assemble(hair.rig, Splats.concatenate([body, hair.splats]))
+        shade_under_hair(splats, hair.volume)
+    return assemble(hair.rig, Splats.concatenate([splats, hair.splats]))
 
 
 def shade_under_hair(splats: Splats, volume: HairVolume) -> None:

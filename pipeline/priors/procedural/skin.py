@@ -10,9 +10,11 @@ from scipy.spatial import cKDTree
 from pipeline.avatar import Layer
 from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.blemishes import make_blemishes
+from pipeline.priors.procedural.cloth import covered
 from pipeline.priors.procedural.complexion import EYE, Parts, base_tone, darkness, skin_albedo, youth
 from pipeline.priors.procedural.creases import Creases
 from pipeline.priors.procedural.fields import bump, mirrored, noise, smoothstep
+from pipeline.priors.procedural.hair import scalp_tint
 from pipeline.priors.procedural.shading import KEY
 from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal, unit
 from pipeline.priors.procedural.surface import Mask, Samples, Surface, neighbourhood_mean
@@ -31,6 +33,8 @@ OCCLUSION_RAYS = 22
 SHADOW_RAYS = 14
 SHADOW_SPREAD = 0.24
 """Radius of the key light as a tangent: a soft box."""
+UNDER_HAIR = 0.9
+"""Share of the scalp's tint above which the hair hides the skin."""
 BORDER = 3e-3
 """Width of the fine zone round lips and lids, metres of the template: a coarse disc would fray their edge."""
 SMOOTHED_OVER = 14
@@ -39,7 +43,8 @@ SMOOTHED_OVER = 14
 
 def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator) -> Splats:
     """Face, scalp, ears, neck, shoulders and the lining of mouth and eyelids."""
-    samples = surface.sample(surface.skin, spacing(surface), rng, stretched=True)
+    visible = surface.skin & ~_dressed(surface, attributes)
+    samples = surface.sample(visible, spacing(surface, visible, attributes), rng, stretched=True)
     parts = skin_parts(surface, samples)
     samples = replace(samples, position=_pull_lining_in(surface, samples, parts))
     creases = Creases(surface, attributes, rng)
@@ -83,11 +88,16 @@ def _undercoat(skin: Splats, samples: Samples, parts: Parts, size: float) -> Spl
     return coat
 
 
-def spacing(surface: Surface) -> Floats:
-    """Metres between discs per triangle of the skin."""
-    centre = surface.template[surface.faces[surface.skin]].mean(1)
+def _dressed(surface: Surface, attributes: Attributes) -> Mask:
+    """(F,) triangles that clothes hide with all their corners."""
+    return covered(attributes, surface.template)[surface.faces].all(1)
+
+
+def spacing(surface: Surface, faces: Mask, attributes: Attributes) -> Floats:
+    """Metres between discs for each of the chosen triangles of the skin."""
+    centre = surface.template[surface.faces[faces]].mean(1)
     x, y, z = np.abs(centre[:, 0]), centre[:, 1], centre[:, 2]
-    within = {name: surface.regions[name][surface.skin] for name in ("ears", "lips", "eyelids", "inner_mouth")}
+    within = {name: surface.regions[name][faces] for name in ("ears", "lips", "eyelids", "inner_mouth")}
 
     def near(mask: Mask) -> Mask:
         return cKDTree(centre[mask]).query(centre)[0] < BORDER
@@ -98,6 +108,7 @@ def spacing(surface: Surface) -> Floats:
     wanted[(y > 0.61) & (z > 0.05) & (y < 0.81) & (x < 0.085)] = 1.6e-3
     wanted[(y > 0.64) & (y < 0.76) & (z > 0.115) & (x < 0.052)] = 1.35e-3
     wanted[within["ears"]] = 1.8e-3
+    wanted[scalp_tint(centre, attributes)[0] > UNDER_HAIR] = 3.2e-3
     wanted[near(within["lips"])] = 0.90e-3
     wanted[within["lips"]] = 0.75e-3
     wanted[near(within["eyelids"])] = 0.95e-3
