@@ -48,8 +48,10 @@ def _project(
     X, Y, Z = (means @ rotation.T + translation).unbind(-1)
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
     x_margin, y_margin = 0.15 * width / fx, 0.15 * height / fy
-    x_slope = torch.clamp(X / Z, float(-cx / fx - x_margin), float((width - cx) / fx + x_margin))
-    y_slope = torch.clamp(Y / Z, float(-cy / fy - y_margin), float((height - cy) / fy + y_margin))
+    x_low, x_high = (-cx / fx - x_margin).detach(), ((width - cx) / fx + x_margin).detach()
+    y_low, y_high = (-cy / fy - y_margin).detach(), ((height - cy) / fy + y_margin).detach()
+    x_slope = torch.clamp(X / Z, x_low, x_high)
+    y_slope = torch.clamp(Y / Z, y_low, y_high)
     none = torch.zeros_like(Z)
     rows = [torch.stack([fx / Z, none, -fx * x_slope / Z], -1), torch.stack([none, fy / Z, -fy * y_slope / Z], -1)]
     jacobian = torch.stack(rows, -2)

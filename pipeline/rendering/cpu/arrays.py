@@ -71,12 +71,12 @@ class Tiles(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """What blending gives; and, of the same shapes, what the loss asks of it."""
+    """What blending gives; and, of the same shapes, what a loss asks of it."""
 
     color: Floats
     """(H,W,D) over the background."""
-    rest: Floats
-    """(H,W) transmittance; in a gradient, the gradient of alpha."""
+    alpha: Floats
+    """(H,W)"""
 
 
 class Scratch(NamedTuple):

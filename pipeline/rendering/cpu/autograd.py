@@ -90,7 +90,7 @@ def _render(
         frame.project(screen.arrays(camera))
         frame.bin()
         frame.blend(_array(behind[camera]), Picture(renders[camera].numpy(), alphas[camera, ..., 0].numpy()))
-    return renders, alphas.neg_().add_(1.0)
+    return renders, alphas
 
 
 class _Frames:
@@ -131,18 +131,18 @@ class _Blend(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         view = frames.frames[0].view
         renders = torch.empty(len(frames.frames), view.height, view.width, behind.shape[1])
-        transmittances = torch.empty(len(frames.frames), view.height, view.width)
+        alphas = torch.empty(len(frames.frames), view.height, view.width, 1)
         for camera, frame in enumerate(frames.frames):
             frame.bin(for_backward=True)
-            frame.blend(_array(behind[camera]), Picture(renders[camera].numpy(), transmittances[camera].numpy()))
-        ctx.save_for_backward(means, quats, scales, opacities, colors, renders, transmittances)
+            frame.blend(_array(behind[camera]), Picture(renders[camera].numpy(), alphas[camera, ..., 0].numpy()))
+        ctx.save_for_backward(means, quats, scales, opacities, colors, renders, alphas)
         ctx.frames, ctx.absgrad_of = frames, absgrad_of
-        return renders, (1.0 - transmittances)[..., None]
+        return renders, alphas
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, v_renders: Tensor, v_alphas: Tensor) -> tuple[Tensor | None, ...]:
-        *inputs, renders, transmittances = ctx.saved_tensors  # raises if one was changed in place since
+        *inputs, renders, alphas = ctx.saved_tensors  # raises if one was changed in place since
         colors = inputs[4]
         frames = ctx.frames.frames
         cameras, (n, _) = len(frames), inputs[0].shape
@@ -155,7 +155,7 @@ class _Blend(torch.autograd.Function):
             shared = (v_means, v_quats, v_scales, v_opacities)
             own = (v_colors[camera], v_means2d[camera], v_absolute[camera])
             frame.backward(
-                Picture(renders[camera].numpy(), transmittances[camera].numpy()),
+                Picture(renders[camera].numpy(), alphas[camera, ..., 0].numpy()),
                 Picture(_array(v_renders[camera]), _array(v_alphas[camera, ..., 0])),
                 Gradients(*(t.numpy() for t in (*shared, *own))),
                 accumulate=camera > 0,
@@ -164,6 +164,6 @@ class _Blend(torch.autograd.Function):
         if ctx.absgrad_of is not None:
             means2d = ctx.absgrad_of[0]
             means2d.absgrad = v_absolute.to(means2d.device)
-        v_behind = (v_renders * transmittances[..., None]).sum((1, 2)) if ctx.needs_input_grad[6] else None
+        v_behind = (v_renders * (1.0 - alphas)).sum((1, 2)) if ctx.needs_input_grad[6] else None
         v_colors = v_colors if colors.dim() == 3 else v_colors.sum(0) if cameras > 1 else v_colors[0]
         return v_means2d, v_means, v_quats, v_scales, v_opacities, v_colors, v_behind, None, None

@@ -202,7 +202,7 @@ def blend_image(counter, channels, visible, tiles, background, scratch, picture)
                 s = np.uint64(((y >> 2) * 8 + (x >> 2)) * size + (y & 3) * 4)
                 for u in range(min(4, width - x0 - x)):
                     p = s + np.uint64(u)
-                    picture.rest[y0 + y, x0 + x + u] = state[p]
+                    picture.alpha[y0 + y, x0 + x + u] = f32(1) - state[p]
                     for c in range(outputs):
                         picture.color[y0 + y, x0 + x + u, c] = state[p + np.uint64((1 + c) * PIXELS)]
 

@@ -60,7 +60,7 @@ def _load_tile(channels, x0, y0, picture, v_picture, state):
     for y in range(min(TILE, height - y0)):
         for x in range(min(TILE, width - x0)):
             s = ((y >> 2) * 8 + (x >> 2)) * size + (y & 3) * 4 + (x & 3)
-            to_come = -v_picture.rest[y0 + y, x0 + x] * picture.rest[y0 + y, x0 + x]  # alpha = 1 - transmittance
+            to_come = v_picture.alpha[y0 + y, x0 + x] * (picture.alpha[y0 + y, x0 + x] - f32(1))
             for c in range(outputs):
                 g = v_picture.color[y0 + y, x0 + x, c]
                 state[s + (2 + c) * PIXELS] = g

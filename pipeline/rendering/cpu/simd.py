@@ -81,7 +81,8 @@ def _as_vector(context: Any, builder: Any, value: Any, source: types.Type, targe
     return _broadcast(builder, context.cast(builder, value, source, element), target.llvm)
 
 
-def _common(a: types.Type, b: types.Type) -> Vector | None:
+def _common(a: types.Type, b: types.Type) -> Any:
+    """The vector type in which two operands meet, or None."""
     if isinstance(a, Vector) and isinstance(b, Vector):
         return a if a == b else None
     if isinstance(a, Vector) and isinstance(b, types.Number):
