@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.priors.procedural.attributes import Attributes
 
 # Template metres. |x| against the height of the upper border: moustache, cheek, sideburn.
-UPPER_BORDER = ([0, 0.012, 0.022, 0.034, 0.048, 0.060, 0.072], [0.6795, 0.680, 0.674, 0.664, 0.672, 0.700, 0.735])
+UPPER_BORDER = ([0, 0.012, 0.022, 0.034, 0.048, 0.060, 0.072], [0.6795, 0.680, 0.674, 0.664, 0.672, 0.704, 0.755])
 # Depth z against the height of the lower border: from the ear along the jaw to the throat.
 LOWER_BORDER = ([0.04, 0.07, 0.11, 0.15], [0.660, 0.622, 0.604, 0.606])
 REAR_BORDER = 0.048

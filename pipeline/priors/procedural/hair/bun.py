@@ -16,11 +16,10 @@ KNOT = np.array([0.0, 0.074, -0.068], np.float32)
 """Where the hair meets, adult metres from the middle of the skull."""
 KNOT_RADIUS = 0.035
 KNOT_STRANDS, KNOT_SEGMENTS = 900, 10
-STRAY_STRANDS, STRAY_SEGMENTS = 260, 4
 
 
 class Bun(Style):
-    """Smooth over the skull, with a coiled knot and short stray hairs along the hairline."""
+    """Smooth over the skull, with a coiled knot."""
 
     plans = (
         LayerPlan(1000, 7, (0.0014, 0.0020), (0.1, 0.5), 200, 0.1, shade=0.6, opacity=0.95, tip=0.9,
@@ -29,6 +28,8 @@ class Bun(Style):
     )  # fmt: skip
     stiffness = 0.45
     hug = 0.5
+    rise = 0.3
+    strays = 260
     lock_wildness = 0.04
 
     def __init__(self, scalp: Scalp) -> None:
@@ -58,7 +59,7 @@ class Bun(Style):
         return unit(unit(self.flow(roots)(0.0, roots.position, roots.normal)) + 0.35 * roots.normal)
 
     def grow(self, rng: np.random.Generator) -> list[Strands]:
-        return [*super().grow(rng), self._coil(rng), self._strays(rng)]
+        return [*super().grow(rng), self._coil(rng)]
 
     def _coil(self, rng: np.random.Generator) -> Strands:
         """A thick rope of twisted hair wound into a knot: strands turn round the rope, the rope round the knot."""
@@ -76,24 +77,7 @@ class Bun(Style):
         frame = frame_from_normal(self.out[None])[0]
         local = np.stack([np.cos(turn) * radial, np.sin(turn) * radial, height], axis=-1).astype(np.float32)
         points = self.knot + (local @ frame.T) * np.float32(KNOT_RADIUS) * size
-        face = self.scalp.surface.nearest(self.knot[None]).face[0]
+        face = self.scalp.nearest_face(self.knot)
         radius = rng.uniform(0.0006, 0.0012, count).astype(np.float32) * size
         lock = (wound[:, 0] * 30).astype(np.int64)
         return Strands(points, np.full(count, face), radius, lock, np.ones(KNOT_SEGMENTS, np.float32), opacity=0.94)
-
-    def _strays(self, rng: np.random.Generator) -> Strands:
-        """Baby hairs that the knot does not reach."""
-        size = np.float32(self.scalp.size)
-        roots = self.scalp.scatter(STRAY_STRANDS * 12, rng, (-0.004, 0.0))
-        roots = roots.select(np.flatnonzero(roots.edge < 0.006)[:STRAY_STRANDS])
-        count = len(roots)
-        away = unit(self.flow(roots)(0.0, roots.position, roots.normal))
-        away = unit(away + 0.2 * roots.normal + 0.5 * rng.standard_normal((count, 3)).astype(np.float32))
-        along = np.linspace(0, 1, STRAY_SEGMENTS + 1, dtype=np.float32)[None, :, None]
-        length = rng.uniform(0.008, 0.022, count).astype(np.float32)[:, None, None] * size
-        fall = np.array([0, -0.5, 0], np.float32) * along**2
-        points = roots.position[:, None] + (away[:, None] * along + fall * along) * length
-        points = self.scalp.field.push_out(points, 0.0006)
-        radius = np.full(count, 0.00018 * size, np.float32)
-        taper = np.linspace(1.0, 0.4, STRAY_SEGMENTS, dtype=np.float32)
-        return Strands(points, roots.face, radius, np.arange(count) // 4, taper, opacity=0.5)

@@ -48,11 +48,12 @@ def paint(color: str, gray: float, lock: Ints, segments: int, rng: np.random.Gen
     count = len(lock)
     own = palette.linear_rgb(color, palette.HAIR_COLORS)
     brightness = own.mean()
-    own = own * WARMING ** np.clip(2 * (own[0] - own[2]), 0, 1)
+    saturation = (own[0] - own[2]) / own.max()
+    own = own * WARMING ** (np.clip((brightness - 0.15) / 0.25, 0, 1) * np.clip(3 * saturation, 0, 1))
     of_lock = rng.standard_normal(int(lock.max(initial=0)) + 1).astype(np.float32)[lock]
     share = np.clip(gray + GREY_SOFTNESS * 4 * gray * (1 - gray) * rng.standard_normal(count), 0, 1)[:, None]
     spread = LOCK_SPREAD * of_lock + (STRAND_SPREAD + GREY_SPREAD * share[:, 0]) * rng.standard_normal(count)
-    warmth = WARMTH_SPREAD * rng.standard_normal((count, 1)) * np.array([1, 0.1, -1])
+    warmth = WARMTH_SPREAD * rng.standard_normal((count, 1)) * np.array([0.6, 0, -1])
     colour = (own + (_grey(gray) - own) * share) * np.exp(spread[:, None] + warmth * (1 - share))
     along = np.linspace(0, 1, segments, dtype=np.float32)
     tip = TIP_LIGHT * min(1.0, float(brightness) / 0.05)

@@ -35,6 +35,8 @@ class Habit:
     """Height in the world, metres, below which nothing is drawn back to the skin."""
     closing: float = 0.0
     """By how much a strand is closer to the skin at its tip, as a share of its clearance."""
+    rise: float = 0.6
+    """Slope at which a strand rises from its root to its clearance."""
     growing_steps: float = 1.0
     """Length of the last segment over the first: above 1 spends detail on the skull and less on what hangs."""
 
@@ -54,7 +56,7 @@ def grow(roots: Roots, start: Floats, flow: Flow, habit: Habit, body: BodyField)
         grown += float(weight)
         # close to the root a hair is still rising to its clearance
         settled = habit.clearance * np.float32(1 - habit.closing * grown)
-        clearance = np.minimum(settled, 0.001 + grown * habit.length * 0.6)
+        clearance = np.minimum(settled, 0.001 + grown * habit.length * habit.rise)
         distance, out = body.distance(ahead)
         lift = clearance - distance
         lift = np.maximum(lift, 0) + habit.hug * (ahead[:, 1] > habit.hug_above) * np.minimum(lift, 0)
@@ -88,10 +90,17 @@ def arc_length(points: Floats) -> Floats:
     return np.concatenate([np.zeros_like(steps[:, :1]), np.cumsum(steps, axis=1)], axis=1).astype(np.float32)
 
 
-def trim(points: Floats, share: Floats) -> Floats:
-    """Strands (N, K, 3) cut to ``share`` (N,) of their points' range, with as many points as before."""
+def cut(points: Floats, inside: Floats) -> Floats:
+    """Strands (N, K, 3) cut where ``inside`` (N, K) first falls below zero, with as many points as before."""
     count = points.shape[1]
-    at = np.linspace(0, 1, count, dtype=np.float32)[None] * share[:, None] * (count - 1)
+    rows = np.arange(len(points))
+    outside = inside < 0
+    outside[:, 0] = False
+    end = np.where(outside.any(1), outside.argmax(1), count - 1)
+    before, after = inside[rows, end - 1], inside[rows, end]
+    crossing = np.where(after < 0, before / np.maximum(before - after, 1e-9), 1)
+    last = (end - 1 + np.clip(crossing, 0, 1)).astype(np.float32)
+    at = np.linspace(0, 1, count, dtype=np.float32)[None] * last[:, None]
     low = np.minimum(at.astype(np.int64), count - 2)
-    rows = np.arange(len(points))[:, None]
-    return points[rows, low] + (points[rows, low + 1] - points[rows, low]) * (at - low)[..., None]
+    start = points[rows[:, None], low]
+    return start + (points[rows[:, None], low + 1] - start) * (at - low)[..., None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.priors.procedural.fields import smoothstep
-from pipeline.priors.procedural.hair.growth import Flow, arc_length, trim
+from pipeline.priors.procedural.fields import mix, smoothstep
+from pipeline.priors.procedural.hair.growth import Flow, arc_length, cut
 from pipeline.priors.procedural.hair.hairline import SKULL_CENTRE
 from pipeline.priors.procedural.hair.scalp import Roots, Scalp
 from pipeline.priors.procedural.hair.style import LayerPlan, Style
@@ -19,6 +19,8 @@ HORIZONTAL, UP = np.array([1, 0, 1], np.float32), np.array([0, 1, 0], np.float32
 HANG = (0.090, 0.088)
 HANG_MIDDLE = -0.008
 """Half axes (sideways, forwards) and middle of the column in which loose hair hangs, metres."""
+WIDEST = 0.118
+"""Metres beside the middle that tips on the shoulders reach."""
 
 
 class Loose(Style):
@@ -27,6 +29,7 @@ class Loose(Style):
     stiffness = 0.6
     hug = 0.45
     hug_above = -0.02
+    rise = 0.32
     lock_wildness = 0.05
     volume = 0.020
     """Adult metres of the topmost hair over the skin."""
@@ -39,13 +42,13 @@ class Loose(Style):
         place = roots.template - SKULL_CENTRE
         parting = smoothstep(0.0, 0.035, np.abs(place[:, 0] - self.parting))
         height = self.volume * (0.30 + 0.70 * smoothstep(-0.06, 0.03, place[:, 1]))
-        return height * (0.45 + 0.55 * parting) * (0.55 + 0.45 * smoothstep(0.0, 0.02, roots.edge)) + 0.002
+        return height * (0.60 + 0.40 * parting) * (0.55 + 0.45 * smoothstep(0.0, 0.02, roots.edge)) + 0.002
 
     def flow(self, roots: Roots) -> Flow:
         place = roots.template - SKULL_CENTRE
         side = np.where(place[:, 0] > self.parting, np.float32(1), np.float32(-1))
         front = smoothstep(-0.02, 0.075, place[:, 2])
-        forward = np.where(place[:, 2] > -0.012, np.float32(1), np.float32(-1))
+        forward = np.where(place[:, 2] > -0.032, np.float32(1), np.float32(-1))
 
         def toward(grown: float, points: Floats, direction: Floats) -> Floats:
             at = self.scalp.place(points)
@@ -53,7 +56,7 @@ class Loose(Style):
             lateral = side * np.clip(1.15 - x / 0.075, 0, 1) * front
             # over the crown hair runs back, at the temples it opens the face, on the shoulders it goes to one side
             back = -0.75 * (1 - front) - 0.85 * front * smoothstep(0.015, 0.045, x)
-            parted = 0.25 * smoothstep(-0.02, -0.10, y) + 0.9 * smoothstep(-0.10, -0.15, y)
+            parted = 0.35 * smoothstep(-0.02, -0.10, y) + 0.9 * smoothstep(-0.10, -0.15, y)
             ahead = back * smoothstep(-0.02, 0.04, y) + forward * parted
             steep = np.hypot(x / 0.078, np.minimum(z, 0) / 0.085)
             down = -0.15 - 1.1 * smoothstep(0.45, 1.0, steep) - 0.8 * smoothstep(0.05, -0.05, y)
@@ -62,6 +65,11 @@ class Loose(Style):
             column = np.stack([at[:, 0] / HANG[0], np.zeros_like(y), (z - HANG_MIDDLE) / HANG[1]], axis=1)
             beyond = np.maximum(np.linalg.norm(column, axis=1) - 1, 0) * smoothstep(0.03, -0.04, y)
             out -= unit(column) * np.minimum(8 * beyond, 2.0)[:, None]
+            # hair that comes down on a shoulder slides off before or behind it, not along it
+            distance, away = self.scalp.field.distance(points)
+            shelf = smoothstep(0.2, 0.7, away[:, 1]) * smoothstep(0.034, 0.012, distance) * smoothstep(-0.06, -0.10, y)
+            slide = np.stack([-0.5 * np.sign(at[:, 0]), np.full_like(y, -0.4), forward], axis=1)
+            out = mix(out, 2 * slide, shelf)
             in_face = smoothstep(FACE[1], FACE[0], x) * smoothstep(0.02, 0.05, z) * smoothstep(0.030, 0.005, y)
             out[:, 0] += 2.0 * side * in_face
             return self.bend(out, at, side)
@@ -105,12 +113,7 @@ class Bob(Loose):
     def finish(self, points: Floats, roots: Roots, lock: Ints, rng: np.random.Generator) -> Floats:
         uneven = (0.004 * rng.standard_normal(len(lock)))[lock] + 0.003 * rng.standard_normal(len(lock))
         above = self.scalp.place(points)[..., 1] - (self.cut + uneven)[:, None]
-        ends = np.where((above < 0).any(1), (above < 0).argmax(1), points.shape[1] - 1)
-        rows = np.arange(len(points))
-        before, after = above[rows, ends - 1], above[rows, ends]
-        crossing = np.where(after < 0, before / np.maximum(before - after, 1e-6), 1)
-        share = (ends - 1 + np.clip(crossing, 0, 1)) / (points.shape[1] - 1)
-        return self.clear_face(trim(points, share.astype(np.float32)))
+        return self.clear_face(cut(points, above))
 
 
 class Long(Loose):
@@ -136,6 +139,7 @@ class Long(Loose):
     def finish(self, points: Floats, roots: Roots, lock: Ints, rng: np.random.Generator) -> Floats:
         """Waves come after growing, so that locks keep their phase round the head; then nothing may pierce the body."""
         size = np.float32(self.scalp.size)
+        points = cut(points, WIDEST - np.abs(self.scalp.place(points)[..., 0]))
         arc = arc_length(points) / size
         phase = rng.uniform(0, 2 * np.pi, len(lock)).astype(np.float32)[lock][:, None]
         turn = phase + arc * np.float32(2 * np.pi / self.wavelength)

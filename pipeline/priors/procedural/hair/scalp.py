@@ -107,6 +107,12 @@ class Scalp:
         roots = roots.select(keep)
         return Roots(roots.face, roots.position, roots.normal, roots.template, edge[keep])
 
+    def nearest_face(self, point: Floats) -> int:
+        """The triangle of the skin closest to a point (3,) of the world: what hangs as one piece hangs there."""
+        skin = np.flatnonzero(self.surface.outer_skin)
+        middles = self.surface.vertices[self.surface.faces[skin]].mean(1)
+        return int(skin[np.linalg.norm(middles - point, axis=1).argmin()])
+
     def _skull_centre(self) -> Floats:
         """`SKULL_CENTRE` of the template on this person: between the matching places of forehead, sides and back."""
         radius = 0.08

@@ -19,7 +19,7 @@ RADIAL = 0.5
 """Share of the direction away from the skin in the shading normal; the rest is the slope of the hair's density."""
 FAIR_SCATTERING = 0.6
 """Share of the extinction that white hair is spared."""
-DEPTH_COLOUR = 0.5
+DEPTH_COLOUR = 0.3
 """How much more saturated hair is where no sky is seen."""
 STRAND_JITTER = 0.25
 """Turn of each strand's normal, so that neighbours glint apart."""
@@ -74,7 +74,7 @@ def to_splats(layer: Layer, strands: Sequence[Strands], look: Look, rng: np.rand
             curve_splats(
                 layer, Shading.HAIR, points=part.points, radius=part.radius[:, None] * taper, face=part.face,
                 normal=_sideways(part.points), albedo=albedo, overlap=OVERLAP, opacity=part.opacity,
-                specular=look.specular * (1 - 0.4 * look.gray), gloss=look.gloss,
+                specular=look.specular * (1 - 0.5 * np.minimum(1, albedo.mean((1, 2)) / 0.4)), gloss=look.gloss,
             )
         )  # fmt: skip
     return Splats.concatenate(parts)

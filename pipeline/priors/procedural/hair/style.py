@@ -15,6 +15,8 @@ from pipeline.priors.procedural.splats import Floats, Ints, unit
 
 DEEPEST = 0.004
 """Adult metres that a strand may run below the skin; deeper ones are left out."""
+STRAY_SEGMENTS, STRAY_RADIUS, STRAY_LENGTH = 4, 0.00018, (0.007, 0.018)
+"""Of the stray hairs: splats each, standard deviation across and length in metres."""
 FINEST = 0.55
 """Radius of the hairs at the border, relative to those inside."""
 
@@ -46,7 +48,7 @@ class LayerPlan:
 
 
 class Style(ABC):
-    """A hairstyle: lengths and directions as functions of where a hair roots."""
+    """A hairstyle: lengths and directions as functions of where a hair roots. See `Habit` for the figures."""
 
     plans: tuple[LayerPlan, ...]
     stiffness = 0.7
@@ -54,7 +56,9 @@ class Style(ABC):
     hug_above = -1.0
     """Adult metres over the middle of the skull."""
     closing = 0.0
+    rise = 0.6
     growing_steps = 1.0
+    strays = 140
     lock_wildness = 0.0
     """Standard deviation of each lock's own direction."""
 
@@ -82,8 +86,8 @@ class Style(ABC):
         return points
 
     def grow(self, rng: np.random.Generator) -> list[Strands]:
-        """All layers."""
-        return [self._layer(plan, rng) for plan in self.plans]
+        """All layers and the stray hairs."""
+        return [*(self._layer(plan, rng) for plan in self.plans), self._strays(rng)]
 
     def _layer(self, plan: LayerPlan, rng: np.random.Generator) -> Strands:
         scalp = self.scalp
@@ -95,10 +99,11 @@ class Style(ABC):
         lock = locks(np.c_[roots.position, clearance], plan.locks, rng)
         of_lock = np.clip(rng.standard_normal((count, 3)), -1.5, 1.5)[lock].astype(np.float32) * self.lock_wildness
         length = self.length(roots) * rng.uniform(*plan.length, count).astype(np.float32) * size
-        hug_above = float(scalp.centre[1]) + self.hug_above * scalp.size
         habit = Habit(
-            length, clearance, plan.segments, self.stiffness, self.hug, hug_above, self.closing, self.growing_steps
-        )
+            length=length, clearance=clearance, segments=plan.segments, stiffness=self.stiffness, hug=self.hug,
+            hug_above=float(scalp.centre[1]) + self.hug_above * scalp.size, closing=self.closing, rise=self.rise,
+            growing_steps=self.growing_steps,
+        )  # fmt: skip
         flow = self.flow(roots)
         start = self.start(roots) + plan.wildness * rng.standard_normal((count, 3)).astype(np.float32)
 
@@ -116,3 +121,21 @@ class Style(ABC):
         sound = np.flatnonzero(depth.min(1) > -DEEPEST * size)
         strands = Strands(points, roots.face, radius, lock, taper, plan.shade, plan.opacity)
         return strands.select(sound)
+
+    def _strays(self, rng: np.random.Generator) -> Strands:
+        """Short fine hairs along the border, which soften the hairline."""
+        size = np.float32(self.scalp.size)
+        # the border is about a twelfth of the scalp
+        roots = self.scalp.scatter(12 * self.strays, rng, (-0.003, 0.0))
+        roots = roots.select(np.flatnonzero(roots.edge < 0.005)[: self.strays])
+        count = len(roots)
+        away = unit(self.flow(roots)(0.0, roots.position, roots.normal))
+        away = unit(away + 0.2 * roots.normal + 0.32 * rng.standard_normal((count, 3)).astype(np.float32))
+        along = np.linspace(0, 1, STRAY_SEGMENTS + 1, dtype=np.float32)[None, :, None]
+        length = rng.uniform(*STRAY_LENGTH, count).astype(np.float32)[:, None, None] * size
+        bend = 0.35 * rng.standard_normal((count, 1, 3)).astype(np.float32) * along**2
+        points = roots.position[:, None] + (away[:, None] + bend) * along * length
+        points = self.scalp.field.push_out(points, 0.0006)
+        radius = np.full(count, STRAY_RADIUS * size, np.float32)
+        taper = np.linspace(1.0, 0.4, STRAY_SEGMENTS, dtype=np.float32)
+        return Strands(points, roots.face, radius, np.arange(count) // 4, taper, opacity=0.5)
