@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ class Encoder:
     """
 
     def __init__(self, path: Path, width: int, height: int, fps: float, audio: Path | None = None) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self._process = subprocess.Popen(
             _command(path, width, height, fps, audio),
             stdin=subprocess.PIPE,
@@ -46,10 +47,8 @@ class Encoder:
     def finish(self) -> None:
         """Wait until the file is whole. Raises `UserError` for a full disk or a sound that cannot be read."""
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # ffmpeg has already ended; its exit code tells why
             self._process.stdin.close()
-        except BrokenPipeError:  # ffmpeg has already ended; its exit code tells why
-            pass
         if self._process.wait() != 0:
             self._raise_failure()
 
@@ -63,10 +62,8 @@ class Encoder:
             self._process.kill()
             self._process.wait()
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # the last frame was still buffered when the process was killed
             self._process.stdin.close()
-        except BrokenPipeError:  # the last frame was still buffered when the process was killed
-            pass
         self._errors.close()
 
     def _raise_failure(self) -> None:

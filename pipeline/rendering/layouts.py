@@ -20,8 +20,8 @@ SWAY_SECONDS = 4.0
 """About how long the moving view of the four takes from side to side and back."""
 SWAY_YAW = math.degrees(0.85)
 SWAY_PITCH = math.degrees(math.asin(2 * 0.45 / math.pi))
-"""The moving view swings yaw by 0.85·sin and its polar angle v by 0.45·cos, where elevation = asin(2v/π) (AnimPortrait3D,
-`render_animation.py` and `camera_utils.py`)."""
+"""The moving view swings yaw by 0.85·sin and its polar angle v by 0.45·cos, where elevation = asin(2v/π), as in
+AnimPortrait3D's `render_animation.py` and `camera_utils.py`."""
 
 Angles = tuple[float, float]
 """Yaw and pitch of a camera, degrees (see `orbit_camera`)."""
@@ -92,7 +92,7 @@ LAYOUTS: dict[str, tuple[int, Callable[[float], tuple[Callable[[float], Angles],
     "turntable": (1, _turntable),
     "four": (2, _four),
 }
-"""Name → columns, and the views for a clip of so many seconds. Four: front, moving, the subject's right and left side."""
+"""Name → columns, and the views for a clip of so many seconds. Four: front, moving, from the right and the left."""
 
 
 def make_shots(layout: str, rig: Rig, width: int, height: int, frames: int, fps: float) -> Shots:
@@ -106,7 +106,5 @@ def make_shots(layout: str, rig: Rig, width: int, height: int, frames: int, fps:
     shots = Shots(portrait_framing(rig), width, height, columns, views(frames / fps), max(frames, 1))
     for name, side in zip(("wide", "high"), shots.picture_size, strict=True):
         if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
-            raise UserError(
-                f"the picture would be {side} pixels {name}; it must be {SMALLEST_SIDE} to {LARGEST_SIDE} (layout {layout})"
-            )
+            raise UserError(f"the picture would be {side} pixels {name}; it must be {SMALLEST_SIDE} to {LARGEST_SIDE}")
     return shots

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,7 +27,7 @@ from pipeline.files import whole_file, whole_folder
 from pipeline.rendering.encoder import Encoder
 from pipeline.rendering.layouts import Shots
 from pipeline.rendering.portrait import STUDIO_GREY
-from pipeline.rendering.rasterize import rasterize, rasterize_rgb8
+from pipeline.rendering.rasterize import RasterizeMode, rasterize, rasterize_rgb8
 
 Picture = NDArray[np.uint8]
 Colour = tuple[float, float, float]
@@ -81,7 +81,7 @@ def render_frames(
     with closing(ahead(_posed(avatar, expression, rotations))) as posed:
         for frame, gaussians in enumerate(posed):
             tiles = shots.tiles(frame)
-            pictures = [_draw(gaussians, tile.camera, background, avatar.config.rasterize_mode) for tile in tiles]
+            pictures = [_draw(gaussians, tile.camera, background, avatar.config["rasterize_mode"]) for tile in tiles]
             if len(tiles) == 1:
                 yield pictures[0]
                 continue
@@ -177,7 +177,7 @@ def check_frames_target(folder: Path) -> None:
         raise UserError(f"{folder} holds other files and is left alone; give a new or empty folder")
 
 
-def ahead(items: Iterable[Item], depth: int = AHEAD) -> Iterator[Item]:
+def ahead(items: Iterable[Item], depth: int = AHEAD) -> Generator[Item, None, None]:
     """The same items, made by another thread up to ``depth`` items ahead. Close it to stop that thread."""
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as maker:
@@ -202,7 +202,7 @@ def _posed(avatar: SplatAvatar, expression: Tensor, rotations: Tensor) -> Iterat
             yield avatar.gaussians(vertices)
 
 
-def _draw(gaussians: Gaussians, camera: Camera, background: Colour | None, mode: str) -> Picture:
+def _draw(gaussians: Gaussians, camera: Camera, background: Colour | None, mode: RasterizeMode) -> Picture:
     """One view, by the short way where it serves."""
     coefficients = gaussians.sh.shape[1]
     if background is not None and coefficients == 1 and not gaussians.means.is_cuda:

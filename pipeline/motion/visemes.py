@@ -1,0 +1,133 @@
+"""Phonemes to mouth movements: what each sound asks of the face, and how neighbouring sounds share it.
+
+Sounds are ARPABET. Each asks for values of some ARKit actions; a bell-shaped dominance round its middle says how much
+it insists (Cohen and Massaro, Modeling Coarticulation in Synthetic Visual Speech, 1993): closed lips insist, a vowel's
+jaw gives way to its neighbours, a consonant leaves the lips to the vowels around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import UserError
+
+REST: dict[str, float] = {}
+VOWELS: dict[str, dict[str, float]] = {
+    "AA": {"jawOpen": 0.50, "mouthLowerDown": 0.15},
+    "AE": {"jawOpen": 0.42, "mouthStretch": 0.20, "mouthSmile": 0.10, "mouthUpperUp": 0.12, "mouthLowerDown": 0.20},
+    "AH": {"jawOpen": 0.32, "mouthLowerDown": 0.12},
+    "AO": {"jawOpen": 0.40, "mouthFunnel": 0.40, "mouthPucker": 0.10},
+    "EH": {"jawOpen": 0.32, "mouthStretch": 0.15, "mouthLowerDown": 0.18, "mouthUpperUp": 0.08},
+    "ER": {"jawOpen": 0.20, "mouthFunnel": 0.28, "mouthPucker": 0.15},
+    "IH": {"jawOpen": 0.18, "mouthSmile": 0.12, "mouthStretch": 0.12, "mouthLowerDown": 0.15},
+    "IY": {"jawOpen": 0.12, "mouthSmile": 0.28, "mouthStretch": 0.20, "mouthLowerDown": 0.18, "mouthUpperUp": 0.08},
+    "UH": {"jawOpen": 0.18, "mouthFunnel": 0.35, "mouthPucker": 0.30},
+    "UW": {"jawOpen": 0.12, "mouthPucker": 0.65, "mouthFunnel": 0.20},
+}
+DIPHTHONGS = {"AY": ("AA", "IY"), "EY": ("EH", "IY"), "OY": ("AO", "IY"), "AW": ("AA", "UW"), "OW": ("AO", "UW")}
+"""From one vowel to another; the first takes 55 % of the time."""
+CONSONANTS: dict[str, dict[str, float]] = {
+    "lips": {"jawOpen": 0.06, "mouthClose": 0.06, "mouthPress": 0.30, "mouthRollLower": 0.25, "mouthRollUpper": 0.20},
+    "lip_teeth": {"jawOpen": 0.07, "mouthRollLower": 0.45, "mouthUpperUp": 0.22},
+    "tongue_teeth": {"jawOpen": 0.14, "tongueOut": 0.12, "mouthLowerDown": 0.15},
+    "ridge": {"jawOpen": 0.09, "mouthStretch": 0.10, "mouthLowerDown": 0.18, "mouthUpperUp": 0.08},
+    "light_l": {"jawOpen": 0.18, "mouthLowerDown": 0.12},
+    "hush": {"jawOpen": 0.10, "mouthFunnel": 0.50, "mouthPucker": 0.15, "mouthUpperUp": 0.08},
+    "back": {"jawOpen": 0.16},
+    "breath": {"jawOpen": 0.22},
+    "round_r": {"jawOpen": 0.13, "mouthFunnel": 0.30, "mouthPucker": 0.15},
+    "round_w": {"jawOpen": 0.08, "mouthPucker": 0.70},
+    "glide_y": {"jawOpen": 0.12, "mouthSmile": 0.22, "mouthStretch": 0.15},
+}
+SOUNDS_OF_CLASS = {
+    "lips": "P B M", "lip_teeth": "F V", "tongue_teeth": "TH DH", "ridge": "T D N S Z", "light_l": "L",
+    "hush": "SH ZH CH JH", "back": "K G NG", "breath": "HH", "round_r": "R", "round_w": "W", "glide_y": "Y",
+}  # fmt: skip
+CLASS_OF_SOUND = {sound: kind for kind, sounds in SOUNDS_OF_CLASS.items() for sound in sounds.split()}
+
+INSISTENCE = {"lips": 6.0, "lip_teeth": 4.0, "round_w": 2.5, "hush": 2.5, "tongue_teeth": 1.6, "ridge": 1.0}
+"""How much a consonant outweighs a vowel of the same length; others 0.8."""
+LONGEST_REACH = 0.16
+"""Seconds that a sound reaches beyond its own middle at most."""
+LIP_SOUNDS_EARLY = 0.03
+"""Seconds that lips close before the sound is heard."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One phoneme on the time line; ``-`` is a pause."""
+
+    name: str
+    start: float
+    """Seconds."""
+    length: float
+    loudness: float = 1.0
+    """Scales how far the mouth opens: about 1.15 when stressed, 0.7 in a weak syllable."""
+
+    def __post_init__(self) -> None:
+        if self.name != "-" and not {self.name} & {*VOWELS, *DIPHTHONGS, *CLASS_OF_SOUND}:
+            raise UserError(f"there is no sound {self.name!r}; sounds are ARPABET, such as AA, IY, M or TH")
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """Values that one sound asks for, at a time."""
+
+    middle: float
+    width: float
+    weight: float
+    values: Mapping[str, float]
+
+
+def mouth_curves(sounds: Sequence[Sound], times: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """ARKit action → values (T,) at ``times`` (T,) seconds. Before and after the sounds the mouth is at rest.
+
+    Actions without a side above (mouthSmile, …) come back as their left and right.
+    """
+    wishes = [wish for sound in sounds for wish in _wishes(sound)]
+    middles = np.array([wish.middle for wish in wishes])
+    widths = np.array([wish.width for wish in wishes])
+    weights = np.array([wish.weight for wish in wishes])
+    bells = weights * np.exp(-(((times[:, None] - middles) / widths) ** 2))
+    rest = 0.05
+    shares = bells / (bells.sum(1, keepdims=True) + rest)
+    curves: dict[str, NDArray[np.float64]] = {}
+    for action in sorted({name for wish in wishes for name in wish.values}):
+        curves[action] = shares @ np.array([wish.values.get(action, 0.0) for wish in wishes])
+    closing = shares @ np.array([float("mouthClose" in wish.values) for wish in wishes])
+    # ARKit's mouthClose brings the lips together over an open jaw, so it follows the jaw while a lip sound insists
+    curves["mouthClose"] = np.clip((closing - 0.25) / 0.5, 0, 1) * curves["jawOpen"]
+    return _with_sides(curves)
+
+
+def _wishes(sound: Sound) -> list[_Wish]:
+    if sound.name in DIPHTHONGS:
+        first, second = DIPHTHONGS[sound.name]
+        split = 0.55 * sound.length
+        return [
+            *_wishes(Sound(first, sound.start, split, sound.loudness)),
+            *_wishes(Sound(second, sound.start + split, sound.length - split, sound.loudness)),
+        ]
+    width = min(max(0.62 * sound.length, 0.045), LONGEST_REACH)
+    middle = sound.start + sound.length / 2
+    if sound.name in VOWELS:
+        values = {name: value * sound.loudness for name, value in VOWELS[sound.name].items()}
+        return [_Wish(middle, width * 1.15, 1.0, values)]
+    if sound.name == "-":
+        return [_Wish(middle, max(0.5 * sound.length, 0.06), 1.0, REST)]
+    kind = CLASS_OF_SOUND[sound.name]
+    early = LIP_SOUNDS_EARLY if kind in ("lips", "lip_teeth") else 0.01
+    return [_Wish(middle - early, width, INSISTENCE.get(kind, 0.8), CONSONANTS[kind])]
+
+
+def _with_sides(curves: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    single = {"jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthRollLower", "mouthRollUpper", "tongueOut"}
+    sided = {}
+    for name, curve in curves.items():
+        for full in [name] if name in single else [f"{name}Left", f"{name}Right"]:
+            sided[full] = curve
+    return sided
