@@ -123,8 +123,8 @@ def above_cut(template: Floats) -> Floats:
 def fold_field(template: Floats, depth: float) -> Floats:
     """Height of soft folds in metres: drag lines from the armpits and slow unevenness; none at the neck."""
     x, y = np.abs(template[:, 0]), template[:, 1]
-    stretched = template * np.float32([1.0, 0.42, 0.7])
-    slow = noise(stretched, 0.050, 40) + 0.4 * noise(template * np.float32([0.8, 1.0, 1.0]), 0.026, 41)
+    stretched = template * np.array([1.0, 0.42, 0.7], np.float32)
+    slow = noise(stretched, 0.050, 40) + 0.4 * noise(template * np.array([0.8, 1.0, 1.0], np.float32), 0.026, 41)
     from_armpit = np.arctan2(y - 0.43, 0.19 - x)
     radius = np.hypot(0.19 - x, y - 0.43)
     drag = np.sin(from_armpit * 11 + 1.4 * noise(template, 0.07, 42)) * np.exp(-(((radius - 0.07) / 0.05) ** 2))

@@ -86,6 +86,20 @@ def tube(path: Floats, radius: ArrayLike, sides: int, *, closed: bool = False, f
     return points.astype(np.float32), unit(across + above / np.float32(flatness))
 
 
+def tube_splats(
+    layer: Layer, shading: Shading, points: Floats, outward: Floats, *, closed: bool = False, **properties: ArrayLike
+) -> Splats:
+    """Splats of a `tube`: its grid and outward directions (K, sides, 3); ``closed`` as there."""
+    if closed:
+        points, outward = (np.concatenate([grid, grid[:1]]) for grid in (points, outward))
+        properties = {
+            name: np.concatenate([value, value[:1]]) if np.ndim(value) >= 2 else value  # type: ignore[index]
+            for name, value in properties.items()
+        }
+    splats = sheet_splats(layer, shading, points, outward=outward, closed=True, **properties)  # type: ignore[arg-type]
+    return splats.select(np.arange(len(splats) - closed * points.shape[1]))
+
+
 def _steps(points: Floats, closed: bool) -> tuple[Floats, Floats]:
     """Vectors from one grid point to the next along its row and along its column, averaged over both sides."""
     return _difference(points, 1, closed), _difference(points, 0, False)

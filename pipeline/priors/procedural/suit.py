@@ -52,7 +52,13 @@ def make_suit(drape: Drape, attributes: Attributes, rng: np.random.Generator) ->
 
 def half_opening(height: ArrayLike) -> Floats:
     """Half width of the jacket's opening at template heights."""
-    return np.interp(height, *zip(*OPENING, strict=True)).astype(np.float32)
+    return _between(OPENING, height)
+
+
+def _between(knots: tuple[tuple[float, float], ...], height: ArrayLike) -> Floats:
+    """Linear interpolation of (template height, value) pairs."""
+    heights, values = zip(*knots, strict=True)
+    return np.interp(np.asarray(height, np.float32), heights, values).astype(np.float32)
 
 
 def finer_at_ends(count: int) -> Floats:
@@ -93,7 +99,7 @@ def _jacket(drape: Drape, color: Floats, rng: np.random.Generator) -> Splats:
 def _under_jacket(drape: Drape, samples: Samples) -> np.ndarray:
     """Below the jacket's collar, outside of its opening, above the end of the bust."""
     x, y, z = samples.template.T
-    lapel = np.interp(y, *zip(*LAPEL, strict=True)) * (y < LAPEL_TOP)
+    lapel = _between(LAPEL, y) * (y < LAPEL_TOP)
     open_front = (z > 0.0) & (np.abs(x) < half_opening(y) + np.maximum(lapel - 0.008, 0.010))
     below = drape.neckline.below(samples.template)
     return ~open_front & (below > 0.012) & (above_cut(samples.template) > 0)
@@ -106,7 +112,9 @@ def _shirt_front(drape: Drape, color: Floats) -> Splats:
     y, u = np.meshgrid(height, across, indexing="ij")
     x = u * (half_opening(y) + 0.010 * smoothstep(0.56, 0.54, y))
     points, normal, samples = _on_front(drape, x, y, SHIRT_LIFT)
-    crease = 1 - 0.03 * np.maximum(0, noise(samples.template * np.float32([1, 0.4, 1]), 0.02, 61)).reshape(y.shape)
+    crease = 1 - 0.03 * np.maximum(0, noise(samples.template * np.array([1, 0.4, 1], np.float32), 0.02, 61)).reshape(
+        y.shape
+    )
     shaded = 1 - 0.5 * np.exp(-(((np.abs(x) - half_opening(y)) / 0.006) ** 2))
     shaded *= 1 - 0.35 * np.exp(-((np.abs(x) / 0.020) ** 2))
     splats = _lit_sheet(drape, points, normal, color * crease[..., None], shaded)
@@ -124,13 +132,13 @@ def _tie(drape: Drape, color: Floats) -> list[Splats]:
 def _tie_sheet(
     drape: Drape, color: Floats, outline: tuple[tuple[float, float], ...], bulge: float, columns: int
 ) -> Splats:
-    heights, halves = zip(*outline, strict=True)
-    height = np.arange(heights[0], heights[-1] + 1e-6, SHEET_STEP, dtype=np.float32)
+    low, high = outline[0][0], outline[-1][0]
+    height = np.arange(low, high + 1e-6, SHEET_STEP, dtype=np.float32)
     y, u = np.meshgrid(height, 2 * finer_at_ends(columns) - 1, indexing="ij")
-    x = u * np.interp(y, heights, halves).astype(np.float32)
-    ends = smoothstep(heights[-1] + 2e-3, heights[-1] - 5e-3, y)
+    x = u * _between(outline, y)
+    ends = smoothstep(high + 2e-3, high - 5e-3, y)
     if bulge > 5e-3:
-        ends = ends * (0.45 + 0.55 * smoothstep(heights[0] - 2e-3, heights[0] + 5e-3, y))
+        ends = ends * (0.45 + 0.55 * smoothstep(low - 2e-3, low + 5e-3, y))
     points, normal, _ = _on_front(drape, x, y, TIE_LIFT + bulge * np.sqrt(np.maximum(0, 1 - u * u)) * ends)
     stripe = 1 + 0.22 * np.tanh(3 * np.sin((x * 0.7 + y) * 620))
     return _lit_sheet(
@@ -140,10 +148,9 @@ def _tie_sheet(
 
 def _lapel(drape: Drape, color: Floats, side: int) -> Splats:
     """From the fold line outwards; the top is cut off at the notch."""
-    heights, widths = zip(*LAPEL, strict=True)
     v, u = np.meshgrid(finer_at_ends(56), finer_at_ends(20), indexing="ij")
     fold_height = BOTTOM + v * (LAPEL_TOP - BOTTOM)
-    width = np.interp(fold_height, heights, widths).astype(np.float32)
+    width = _between(LAPEL, fold_height)
     # the upper edge, the notch, falls outwards
     y = fold_height - 0.010 * u * smoothstep(0.3, 1.0, v)
     x = half_opening(fold_height) + u * width
@@ -188,7 +195,7 @@ def _jacket_collar(drape: Drape, color: Floats) -> Splats:
         lift = 0.0095 + 0.0035 * np.sin(np.pi * min(float(v) * 1.2, 1.0)) + 0.0015 * front
         rows.append(_collar_points(drape, angle, drop, lift))
     points = gaussian_filter1d(np.stack(rows), 3.0, axis=1, mode="nearest")
-    outward = points - points.mean((0, 1)) + np.float32([0, 0.05, 0])
+    outward = points - points.mean((0, 1)) + np.array([0, 0.05, 0], np.float32)
     points = drape.keep_outside(points.reshape(-1, 3), 0.009).reshape(points.shape)
     edge = 1 - 0.28 * np.exp(-(((1 - down) / 0.06) ** 2))
     return _lit_sheet(drape, points, outward, np.broadcast_to(color * 1.1, points.shape), edge[:, None])
@@ -213,7 +220,7 @@ def _lit_sheet(
     drape: Drape,
     points: Floats,
     outward: Floats,
-    albedo: Floats,
+    albedo: ArrayLike,
     shade: ArrayLike,
     specular: float = 0.05,
     gloss: float = 8.0,
