@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.priors.procedural.fields import smoothstep
-from pipeline.priors.procedural.hair.growth import Flow
+from pipeline.priors.procedural.hair.growth import Flow, cut
 from pipeline.priors.procedural.hair.hairline import SKULL_CENTRE
 from pipeline.priors.procedural.hair.scalp import Roots, Scalp
 from pipeline.priors.procedural.hair.strands import Strands
 from pipeline.priors.procedural.hair.style import LayerPlan, Style
-from pipeline.priors.procedural.splats import Floats, frame_from_normal, unit
+from pipeline.priors.procedural.splats import Floats, Ints, frame_from_normal, unit
 
 KNOT = np.array([0.0, 0.074, -0.068], np.float32)
 """Where the hair meets, adult metres from the middle of the skull."""
@@ -55,6 +55,12 @@ class Bun(Style):
 
         return toward
 
+    def finish(self, points: Floats, roots: Roots, lock: Ints, rng: np.random.Generator) -> Floats:
+        """Every strand ends inside the knot."""
+        return cut(
+            points, np.linalg.norm(points - self.knot, axis=-1) - np.float32(0.3 * KNOT_RADIUS * self.scalp.size)
+        )
+
     def start(self, roots: Roots) -> Floats:
         return unit(unit(self.flow(roots)(0.0, roots.position, roots.normal)) + 0.35 * roots.normal)
 
@@ -68,12 +74,12 @@ class Bun(Style):
         count = KNOT_STRANDS
         wound = rng.uniform(0, 1, (count, 1)) * 0.85 + 0.16 * along  # share of the rope, from the outside to the top
         turn = 2 * np.pi * 1.9 * wound
-        ring = 0.66 - 0.52 * wound**1.5
+        ring = 0.70 - 0.52 * wound**1.5
         rope = 0.40 - 0.06 * wound
         depth = np.sqrt(rng.uniform(0.35, 1, (count, 1)))
         twist = rng.uniform(0, 2 * np.pi, (count, 1)) + 5.0 * np.pi * wound
         radial = ring + rope * depth * np.cos(twist)
-        height = -0.05 + 0.70 * wound + rope * depth * np.sin(twist)
+        height = -0.25 + 0.85 * wound + rope * depth * np.sin(twist)
         frame = frame_from_normal(self.out[None])[0]
         local = np.stack([np.cos(turn) * radial, np.sin(turn) * radial, height], axis=-1).astype(np.float32)
         points = self.knot + (local @ frame.T) * np.float32(KNOT_RADIUS) * size

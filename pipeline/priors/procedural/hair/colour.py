@@ -35,7 +35,7 @@ TINT_SHADE = 0.5
 def base_colour(color: str, gray: float) -> Floats:
     """(3,) linear RGB of hair on average."""
     own = palette.linear_rgb(color, palette.HAIR_COLORS)
-    return own + (_grey(gray) - own) * np.float32(gray)
+    return own + (_grey(own, gray) - own) * np.float32(gray)
 
 
 def strand_colours(hair: HairAttributes, lock: Ints, segments: int, rng: np.random.Generator) -> Floats:
@@ -54,13 +54,15 @@ def paint(color: str, gray: float, lock: Ints, segments: int, rng: np.random.Gen
     share = np.clip(gray + GREY_SOFTNESS * 4 * gray * (1 - gray) * rng.standard_normal(count), 0, 1)[:, None]
     spread = LOCK_SPREAD * of_lock + (STRAND_SPREAD + GREY_SPREAD * share[:, 0]) * rng.standard_normal(count)
     warmth = WARMTH_SPREAD * rng.standard_normal((count, 1)) * np.array([0.6, 0, -1])
-    colour = (own + (_grey(gray) - own) * share) * np.exp(spread[:, None] + warmth * (1 - share))
+    colour = (own + (_grey(own, gray) - own) * share) * np.exp(spread[:, None] + warmth * (1 - share))
     along = np.linspace(0, 1, segments, dtype=np.float32)
     tip = TIP_LIGHT * min(1.0, float(brightness) / 0.05)
     gradient = (1 - ROOT_SHADE * np.exp(-4.5 * along)) * (1 + tip * along)
     return np.minimum(colour[:, None] * gradient[None, :, None], 0.95).astype(np.float32)
 
 
-def _grey(gray: float) -> Floats:
+def _grey(own: Floats, gray: float) -> Floats:
+    """What a strand of this colour turns to: grey, and towards white the more of the hair has turned."""
     grey, white = (palette.linear_rgb(name, palette.HAIR_COLORS) for name in ("grey", "white"))
-    return grey + (white - grey) * np.float32(max(0.0, gray - BRIGHT_GREY) * 2)
+    turned = grey + (white - grey) * np.float32(max(0.0, gray - BRIGHT_GREY) * 2)
+    return np.maximum(turned, own) if own.min() > grey.min() else turned

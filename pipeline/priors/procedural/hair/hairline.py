@@ -30,6 +30,10 @@ FEMALE_HAIRLINE = [
 ]  # fmt: skip
 RECESSION = [(0, 12), (15, 16), (30, 32), (40, 34), (50, 14), (60, 3), (75, 0), (180, 0)]
 """Azimuth against degrees that the border moves up when hair has receded fully."""
+HORSESHOE = [(0, 55), (30, 42), (52, 44), (62, 24), (72, 8), (84, 0), (180, 0)]
+"""The same, added from half way on: what is left at the end is a wreath above the ears."""
+VERTEX = np.array([0.0, 0.075, -0.035], np.float32)
+"""Middle of a bald spot, metres from `SKULL_CENTRE`."""
 
 
 class Hairline:
@@ -40,8 +44,10 @@ class Hairline:
 
     def __init__(self, gender: float, receding: float) -> None:
         self._azimuth = np.linspace(0, 180, 361)
-        male, female, recession = _curves()
-        self._elevation = male + (female - male) * np.clip(gender, 0, 1) + recession * receding
+        male, female, recession, horseshoe = _curves()
+        self._late = float(np.clip(2 * receding - 1, 0, 1))
+        temples = recession * min(receding, 0.8)
+        self._elevation = male + (female - male) * np.clip(gender, 0, 1) + temples + horseshoe * self._late
         border = np.radians(np.stack([self._azimuth, self._elevation], 1)) * SKULL_RADIUS
         self._tree = cKDTree(border)
         self._receding = receding
@@ -57,14 +63,14 @@ class Hairline:
 
     def thinning(self, template: Floats) -> Floats:
         """Share of the hair that is left (N,), below 1 on the vertex of a man whose hair recedes."""
-        vertex = SKULL_CENTRE + np.array([0.0, 0.075, -0.035], np.float32)
-        distance = np.linalg.norm(template - vertex, axis=1)
-        return (1 - 0.75 * self._receding * np.exp(-0.5 * (distance / 0.03) ** 2)).astype(np.float32)
+        distance = np.linalg.norm(template - (SKULL_CENTRE + VERTEX), axis=1)
+        spot = np.exp(-0.5 * (distance / (0.030 + 0.022 * self._late)) ** 2)
+        lost = np.minimum(self._receding * (0.75 + 0.6 * self._late) * spot, 1)
+        return (1 - lost).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
-def _curves() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _curves() -> tuple[np.ndarray, ...]:
     azimuth = np.linspace(0, 180, 361)
-    points = (np.array(line, float).T for line in (MALE_HAIRLINE, FEMALE_HAIRLINE, RECESSION))
-    male, female, recession = (PchipInterpolator(x, y)(azimuth) for x, y in points)
-    return male, female, recession
+    points = (np.array(line, float).T for line in (MALE_HAIRLINE, FEMALE_HAIRLINE, RECESSION, HORSESHOE))
+    return tuple(PchipInterpolator(x, y)(azimuth) for x, y in points)

@@ -21,6 +21,10 @@ HANG_MIDDLE = -0.008
 """Half axes (sideways, forwards) and middle of the column in which loose hair hangs, metres."""
 WIDEST = 0.118
 """Metres beside the middle that tips on the shoulders reach."""
+COLLAR = (-0.13, -0.17)
+"""Heights between which clothes begin, metres."""
+CLOTH_THICKNESS = {"tshirt": 0.007, "suit": 0.018}
+"""Metres that clothes lie above the skin."""
 
 
 class Loose(Style):
@@ -42,7 +46,7 @@ class Loose(Style):
         place = roots.template - SKULL_CENTRE
         parting = smoothstep(0.0, 0.035, np.abs(place[:, 0] - self.parting))
         height = self.volume * (0.30 + 0.70 * smoothstep(-0.06, 0.03, place[:, 1]))
-        return height * (0.60 + 0.40 * parting) * (0.55 + 0.45 * smoothstep(0.0, 0.02, roots.edge)) + 0.002
+        return height * (0.60 + 0.40 * parting) * (0.3 + 0.7 * smoothstep(0.0, 0.03, roots.edge)) + 0.002
 
     def flow(self, roots: Roots) -> Flow:
         place = roots.template - SKULL_CENTRE
@@ -112,7 +116,7 @@ class Bob(Loose):
 
     def finish(self, points: Floats, roots: Roots, lock: Ints, rng: np.random.Generator) -> Floats:
         uneven = (0.004 * rng.standard_normal(len(lock)))[lock] + 0.003 * rng.standard_normal(len(lock))
-        above = self.scalp.place(points)[..., 1] - (self.cut + uneven)[:, None]
+        above = self.scalp.place(points)[..., 1] - (self.cut + uneven).astype(np.float32)[:, None]
         return self.clear_face(cut(points, above))
 
 
@@ -127,8 +131,9 @@ class Long(Loose):
     growing_steps = 1.7
     volume = 0.022
 
-    def __init__(self, scalp: Scalp, rng: np.random.Generator) -> None:
+    def __init__(self, scalp: Scalp, clothing: str, rng: np.random.Generator) -> None:
         super().__init__(scalp, rng)
+        self.clothing = clothing
         self.amplitude = rng.uniform(0.002, 0.0075)
         self.wavelength = rng.uniform(0.075, 0.11)
 
@@ -139,7 +144,7 @@ class Long(Loose):
     def finish(self, points: Floats, roots: Roots, lock: Ints, rng: np.random.Generator) -> Floats:
         """Waves come after growing, so that locks keep their phase round the head; then nothing may pierce the body."""
         size = np.float32(self.scalp.size)
-        points = cut(points, WIDEST - np.abs(self.scalp.place(points)[..., 0]))
+        points = cut(points, np.float32(WIDEST) - np.abs(self.scalp.place(points)[..., 0]))
         arc = arc_length(points) / size
         phase = rng.uniform(0, 2 * np.pi, len(lock)).astype(np.float32)[lock][:, None]
         turn = phase + arc * np.float32(2 * np.pi / self.wavelength)
@@ -147,4 +152,6 @@ class Long(Loose):
         outward = unit((points - self.scalp.centre) * HORIZONTAL)
         around = np.cross(outward, UP)
         waved = points + outward * (swing * np.sin(turn))[..., None] + around * (swing * np.cos(0.9 * turn))[..., None]
-        return self.scalp.field.push_out(self.clear_face(waved), float(0.003 * size))
+        clear = self.clear_face(waved)
+        dressed = smoothstep(*COLLAR, self.scalp.place(clear)[..., 1]) * np.float32(CLOTH_THICKNESS[self.clothing])
+        return self.scalp.field.push_out(clear, (0.003 + dressed) * size)

@@ -71,7 +71,7 @@ def _style(scalp: Scalp, attributes: Attributes, rng: np.random.Generator) -> St
         case "bob":
             return Bob(scalp, rng)
         case "long":
-            return Long(scalp, rng)
+            return Long(scalp, attributes.clothing, rng)
         case "afro":
             return Afro(scalp, attributes.gender, rng)
         case _:
