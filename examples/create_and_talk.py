@@ -10,5 +10,5 @@ output = pipe("an elderly asian woman with a grey bun and round glasses", seed=1
 avatar = output.avatars[0]
 
 clip = Path(__file__).parent / "motions" / "talk.npz"
-result = animate_to_video(avatar, [clip], Path("talk.mp4"), AnimationSettings(size=512))
+result = animate_to_video(avatar, [clip], Path("talk.mp4"), AnimationSettings(width=512, height=512))
 print(f"talk.mp4: {result.frames} frames")

@@ -44,9 +44,8 @@ def animate(options: argparse.Namespace) -> None:
     from pipeline.animate import AnimationSettings, animate_to_video
     from pipeline.avatar_folder import load_avatar_folder
 
-    settings = AnimationSettings(
-        size=options.size, fps=options.fps, layout=options.layout, background=options.background
-    )
+    width, height = _size(options.size)
+    settings = AnimationSettings(width, height, options.fps, options.layout, options.background)
     result = animate_to_video(load_avatar_folder(options.avatar), options.motion, options.video, settings)
     for note in result.notes:
         print(f"note: {note}")
@@ -56,9 +55,10 @@ def animate(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """One pose of an avatar becomes a file for other programs."""
     from pipeline.avatar_folder import load_avatar_folder
-    from pipeline.export import export_pose
+    from pipeline.export import export_pose, pose_of_clip
 
-    export_pose(load_avatar_folder(options.avatar), options.format, options.out, options.pose, options.frame)
+    avatar = load_avatar_folder(options.avatar)
+    export_pose(avatar, options.format, options.out, *pose_of_clip(avatar, options.pose, options.frame))
     print(f"wrote {options.out}")
 
 
@@ -71,6 +71,14 @@ def _overrides(pairs: list[str]) -> dict[str, str]:
             raise UserError(f"--set {pair!r} is not NAME=VALUE, e.g. --set hair.style=bob")
         overrides[key.strip()] = value.strip()
     return overrides
+
+
+def _size(text: str) -> tuple[int, int]:
+    """``"512"`` → (512, 512), ``"640x360"`` → (640, 360)."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and (height or width).isdecimal()):
+        raise UserError(f"--size {text!r} is not a number of pixels, e.g. 512 or 640x360")
+    return int(width), int(height or width)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
     verb.add_argument("--motion", type=Path, nargs="+", required=True, metavar="FILE", help="motion clip, one or two files")
     verb.add_argument("--video", type=Path, required=True, metavar="OUT", help="OUT.mp4, or a folder for PNG frames")
-    verb.add_argument("--size", type=int, default=512, help="height in pixels (default 512)")
+    verb.add_argument("--size", default="512", help="pixels of one view: 512 (the default) or 640x360")
     verb.add_argument("--fps", type=float, help="frames per second (default: the clip's)")
     verb.add_argument("--layout", choices=("single", "turntable", "four"), default="single")
     verb.add_argument("--background", default="grey", metavar="COLOUR", help="name, #rrggbb or transparent (PNG frames)")

@@ -1,0 +1,23 @@
+"""The page, on this machine or as a Space: `python app.py`, then open the address that it prints."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from ui.page import build_page, launch_options
+from ui.workshop import Workshop
+
+
+def main() -> None:
+    """Serve the page; the kernels are compiled while the first visitor still reads it."""
+    workshop = Workshop()
+    page = build_page(workshop)
+    threading.Thread(target=workshop.warm_up, name="warm-up", daemon=True).start()
+    page.launch(**launch_options())
+
+
+if __name__ == "__main__":
+    main()

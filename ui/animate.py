@@ -1,0 +1,157 @@
+"""Tab "Animate": a clip moves the head, live in the viewer and as a video."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import gradio as gr
+
+from pipeline.animate import AnimationResult, AnimationSettings, animate_to_video
+from pipeline.errors import UserError
+from pipeline.motion import Motion, load_motion, retarget
+from pipeline.rendering.layouts import LAYOUTS
+from pipeline.rendering.video import VideoCancelled, parse_background
+from ui.sentences import capitalised, plain
+from ui.workshop import Workshop
+from viewer.clips import write_clip
+
+MOTIONS = Path(__file__).parents[1] / "examples" / "motions"
+SIZES = (256, 512, 768, 1024)
+LONGEST_SECONDS = 120
+"""Videos on the page end here, so that nobody holds the machine for hours; the command line has no such limit."""
+BACKGROUNDS = ("grey", "white", "black", "#00b140", "transparent")
+REPORT_EVERY = 0.25
+"""Seconds between two progress reports."""
+
+
+def clip_names() -> list[str]:
+    """Our own clips."""
+    return sorted(path.stem for path in MOTIONS.glob("*.npz"))
+
+
+def clip_label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def chosen_clip(name: str | None, files: Sequence[str] | None) -> Motion:
+    """The uploaded files if there are any, otherwise the clip of that name. Raises `UserError`."""
+    if files:
+        return load_motion([Path(file) for file in files])
+    if name not in clip_names():
+        raise UserError(f"there is no clip {name!r}; choose from {', '.join(clip_names())}, or upload your own")
+    return load_motion([MOTIONS / f"{name}.npz"])
+
+
+def play(
+    workshop: Workshop, avatar_id: str, name: str | None, files: Sequence[str] | None
+) -> tuple[dict[str, str | None], str]:
+    """What the viewer shows while the clip plays, and what could not be carried over. Raises `UserError`."""
+    avatar, folder = workshop.avatar(avatar_id), workshop.folder(avatar_id)
+    clip = chosen_clip(name, files)
+    driven = retarget(clip, avatar.rig)
+    path = folder / f"{secrets.token_hex(8)}.clip"
+    write_clip(driven, avatar.rig, clip.fps, path)
+    audio = str(clip.audio) if clip.audio else None
+    shown = {"avatar": str(folder / "avatar" / "avatar.glb"), "clip": str(path), "audio": audio}
+    return shown, notes_text(driven.notes)
+
+
+def notes_text(notes: Sequence[str]) -> str:
+    """Markdown list of notes, each a sentence."""
+    return "\n".join(f"- {plain(capitalised(note))}" for note in notes)
+
+
+@dataclass
+class Export:
+    """A video that is being made in its own thread, so that the page hears of it and may stop it."""
+
+    done: int = 0
+    total: int = 0
+    result: AnimationResult | None = None
+    error: BaseException | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def count(self, done: int, total: int) -> None:
+        self.done, self.total = done, total
+
+
+def export_video(
+    workshop: Workshop,
+    avatar_id: str,
+    name: str | None,
+    files: Sequence[str] | None,
+    settings: AnimationSettings,
+) -> Iterator[tuple[Path | None, Export]]:
+    """Make the video; yields (None, progress) while it grows and (path, result) at the end.
+
+    A transparent background gives a zip of PNG frames. Closing the iterator cancels the export, which leaves nothing
+    behind. Raises `UserError` for a clip or settings that cannot be used.
+    """
+    avatar, folder = workshop.avatar(avatar_id), workshop.folder(avatar_id)
+    clip = chosen_clip(name, files)
+    if clip.duration > LONGEST_SECONDS:
+        raise UserError(
+            f"the clip lasts {clip.duration:.0f} seconds; the page makes videos of up to {LONGEST_SECONDS} seconds"
+        )
+    frames = parse_background(settings.background) is None
+    target = folder / f"{secrets.token_hex(8)}{'-frames' if frames else '.mp4'}"
+    export = Export()
+
+    def work() -> None:
+        try:
+            export.result = animate_to_video(
+                avatar, clip, target, settings, progress=export.count, cancel=export.stop.is_set
+            )
+        except BaseException as error:  # handed to the thread that waits
+            export.error = error
+
+    worker = threading.Thread(target=work, name="export", daemon=True)
+    worker.start()
+    try:
+        while worker.is_alive():
+            worker.join(REPORT_EVERY)
+            yield None, export
+    finally:
+        export.stop.set()
+        worker.join()
+    if export.error is not None:
+        raise export.error
+    yield (Path(shutil.make_archive(str(target), "zip", target)) if frames else target), export
+
+
+def animate_tab() -> dict[str, gr.components.Component]:
+    """The tab's controls, by name."""
+    choices = [(clip_label(name), name) for name in clip_names()]
+    clip = gr.Radio(choices, value=None, label="Clip", elem_id="clip")
+    files = gr.File(
+        label="Or your own motion: .npz, or AnimPortrait3D's expression and pose .npy; a .wav adds sound",
+        file_count="multiple",
+        height=140,
+        elem_id="motion-files",
+    )
+    notes = gr.Markdown(elem_id="motion-notes")
+    with gr.Accordion("Video", open=True, elem_id="video-settings"):
+        with gr.Row():
+            size = gr.Dropdown(list(SIZES), value=512, label="Pixels", min_width=100)
+            fps = gr.Number(None, label="Frames per second", placeholder="the clip's", min_width=100)
+        layout = gr.Radio([(clip_label(name), name) for name in LAYOUTS], value="single", label="Layout")
+        background = gr.Dropdown(list(BACKGROUNDS), value="grey", label="Background", allow_custom_value=True)
+        with gr.Row():
+            export = gr.Button("Export MP4", variant="primary", elem_id="export")
+            cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
+    status = gr.Markdown(elem_id="export-status")
+    video = gr.Video(label="Video", interactive=False, visible=False, elem_id="video")
+    video_file = gr.File(label="Download", interactive=False, visible=False, elem_id="video-file")
+    return {
+        "clip": clip, "files": files, "notes": notes, "size": size, "fps": fps, "layout": layout,
+        "background": background, "export": export, "cancel": cancel, "status": status, "video": video,
+        "video_file": video_file,
+    }  # fmt: skip
+
+
+__all__ = ["Export", "VideoCancelled", "animate_tab", "clip_names", "export_video", "play"]

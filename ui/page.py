@@ -1,0 +1,188 @@
+"""The whole page: the viewer, the two tabs, and what happens on each click."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipeline.animate import AnimationSettings
+from ui.animate import animate_tab, export_video, play
+from ui.create import create, create_tab, export_ply
+from ui.sentences import sentences
+from ui.theme import STYLE, theme
+from ui.workshop import Workshop
+from viewer.component import AvatarViewer
+
+LONGEST_QUEUE = 32
+"""Waiting requests; one more is told so at once."""
+LARGEST_UPLOAD = "64mb"
+CLEAN_UP = (600, 7200)
+"""Seconds between two looks at Gradio's own file cache, and how long a file stays there."""
+HEADER = """
+<div id="promise"><h1>AnimPortrait3D</h1><p>Type a sentence. Get a talking 3D head that is yours to keep.</p></div>
+"""
+POSE_OF_VIEWER = """
+(id, pose) => [id, JSON.stringify(document.querySelector('.avatar-viewer-place')?.viewer?.pose() ?? '') ]
+"""
+
+
+def build_page(workshop: Workshop) -> gr.Blocks:
+    """The Blocks, wired and queued; `launch_options` go with it."""
+    with gr.Blocks(title="AnimPortrait3D", analytics_enabled=False, fill_width=True, delete_cache=CLEAN_UP) as page:
+        gr.HTML(HEADER)
+        avatar_id = gr.Textbox(label="avatar_id", visible=False)
+        pose = gr.Textbox(label="pose", visible=False)
+        with gr.Row(elem_id="studio"):
+            with gr.Column(scale=2, min_width=320, elem_id="controls"), gr.Tabs():
+                with gr.Tab("Create"):
+                    making = create_tab()
+                with gr.Tab("Animate"):
+                    moving = animate_tab()
+            with gr.Column(scale=3, min_width=320, elem_id="stage"):
+                viewer = AvatarViewer(label="Viewer", elem_id="viewer")
+        _wire_create(workshop, making, moving, avatar_id, pose, viewer)
+        _wire_animate(workshop, moving, avatar_id, viewer)
+    return page.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)
+
+
+def launch_options() -> dict[str, Any]:
+    """Keywords of `Blocks.launch`: looks, limits, and nothing that leaves this machine."""
+    return {
+        "theme": theme(),
+        "css_paths": [STYLE],
+        "max_file_size": LARGEST_UPLOAD,
+        "run_history": False,  # it would keep faces in the visitor's browser
+        "footer_links": ["api"],
+        "ssr_mode": False,
+        "show_error": True,
+    }
+
+
+def _wire_create(
+    workshop: Workshop, tab: dict[str, Any], moving: dict[str, Any], avatar_id: Any, pose: Any, viewer: Any
+) -> None:
+    def on_create(prompt: str, seed: float = 0, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
+        """Make a 3D head from a sentence.
+
+        Args:
+            prompt: describes a person, e.g. "a young black woman with an afro and gold earrings".
+            seed: draws what the sentence leaves open; the same sentence and seed give the same head.
+
+        Returns:
+            The head's secret id for the other calls, the viewer's value with the avatar.glb, what was understood as
+            Markdown, and the files: avatar.glb and the whole avatar folder as a zip.
+        """
+        with sentences():
+            made, shown, text, files = create(workshop, prompt, seed, lambda share, what: progress(share, desc=what))
+        kept = gr.File(files, visible=True)
+        return made, shown, text, kept, gr.Button(visible=True), gr.File(None, visible=False), None
+
+    def on_ply(avatar_id: str, pose: str = "") -> Any:
+        """Write one pose as a plain 3D Gaussian splatting PLY.
+
+        Args:
+            avatar_id: the secret id that /create returned.
+            pose: JSON {"expression": {name: value}, "rotations": {joint: [x, y, z]}}; empty for the rest pose.
+
+        Returns:
+            The PLY file.
+        """
+        with sentences():
+            return gr.File(export_ply(workshop, avatar_id, pose), visible=True)
+
+    outputs = [avatar_id, viewer, tab["about"], tab["files"], tab["ply"], tab["ply_file"], moving["clip"]]
+    gr.on(
+        [tab["make"].click, tab["prompt"].submit],
+        on_create,
+        [tab["prompt"], tab["seed"]],
+        outputs,
+        api_name="create",
+        concurrency_id="create",
+        show_progress_on=tab["about"],
+    )
+    tab["ply"].click(on_ply, [avatar_id, pose], tab["ply_file"], api_name="export_ply", js=POSE_OF_VIEWER)
+
+
+def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewer: Any) -> None:
+    def on_play(avatar_id: str, clip: str | None = None, files: list[str] | None = None) -> tuple[Any, str]:
+        """Bring a clip to a head, to be played in the viewer.
+
+        Args:
+            avatar_id: the secret id that /create returned.
+            clip: name of one of our clips; ignored where files are given.
+            files: motion files of your own, e.g. an expression and a pose .npy.
+
+        Returns:
+            The viewer's value with avatar.glb and clip, and what could not be carried over as Markdown.
+        """
+        with sentences():
+            return play(workshop, avatar_id, clip, files)
+
+    def on_export(
+        avatar_id: str,
+        clip: str | None = None,
+        files: list[str] | None = None,
+        size: int = 512,
+        fps: float | None = None,
+        layout: str = "single",
+        background: str = "grey",
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Iterator[tuple[Any, ...]]:
+        """Make a video of a head that moves with a clip.
+
+        Args:
+            avatar_id: the secret id that /create returned.
+            clip: name of one of our clips; ignored where files are given.
+            files: motion files of your own.
+            size: pixels of one square view.
+            fps: frames per second; empty for the clip's own.
+            layout: single, turntable or four.
+            background: a colour name or #rrggbb, or transparent for a zip of PNG frames.
+
+        Returns:
+            The video, the file to download, a line on the progress, and the Export and Cancel buttons' state.
+        """
+        settings = AnimationSettings(int(size), int(size), fps or None, layout, background)
+        working = gr.Button(visible=False), gr.Button(visible=True)
+        resting = gr.Button(visible=True), gr.Button(visible=False)
+        with sentences(), closing(export_video(workshop, avatar_id, clip, files, settings)) as steps:
+            for path, export in steps:
+                if path is None:
+                    progress((export.done, export.total or None), desc="Drawing", unit="frames")
+                    line = f"{export.done} of {export.total} frames" if export.total else "Reading the clip"
+                    yield gr.skip(), gr.skip(), line, *working
+                    continue
+                result = export.result
+                assert result is not None
+                line = f"{result.frames} frames in {result.seconds:.1f} s ({result.fps:.0f} frames per second)"
+                yield _video(path), gr.File(str(path), visible=True), line, *resting
+
+    def rest() -> tuple[Any, Any]:
+        return gr.Button(visible=True), gr.Button(visible=False)
+
+    inputs = [avatar_id, tab["clip"], tab["files"]]
+    for name, happens in (("play", tab["clip"].input), ("play_files", tab["files"].change)):
+        happens(
+            on_play, inputs, [viewer, tab["notes"]], api_name=name, concurrency_limit=2,
+            api_visibility="public" if name == "play" else "private",
+        )  # fmt: skip
+    settings = [tab["size"], tab["fps"], tab["layout"], tab["background"]]
+    outputs = [tab["video"], tab["video_file"], tab["status"], tab["export"], tab["cancel"]]
+    running = tab["export"].click(
+        on_export, [*inputs, *settings], outputs, api_name="animate", concurrency_id="export",
+        show_progress_on=tab["status"],
+    )  # fmt: skip
+    running.failure(rest, None, [tab["export"], tab["cancel"]], api_visibility="private", queue=False)
+    tab["cancel"].click(
+        rest, None, [tab["export"], tab["cancel"]], cancels=[running], api_visibility="private", queue=False
+    )
+
+
+def _video(path: Path) -> gr.Video:
+    """The video, or nothing to see where the result is a zip of frames."""
+    shown = path.suffix == ".mp4"
+    return gr.Video(str(path) if shown else None, visible=shown)
