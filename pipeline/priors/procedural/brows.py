@@ -18,7 +18,7 @@ BROW_Y = {"male": (0.7446, 0.7464, 0.7480, 0.7485, 0.7470, 0.7420), "female": (0
 BROW_HALF = (0.0026, 0.0034, 0.0034, 0.0028, 0.0019, 0.0006)
 BROW_HAIRS = 340
 """Per side, of an average brow."""
-UPPER_LASHES, LOWER_LASHES = 95, 48
+UPPER_LASHES, LOWER_LASHES = 92, 36
 
 
 def make_brows(surface: Surface, attributes: Attributes, rng: np.random.Generator) -> Splats:
@@ -112,13 +112,13 @@ def _lashes(surface: Surface, attributes: Attributes, side: str, lid: str, rng: 
     outward = unit(root.position - ball.centre)
     heading = unit(unit(tip.position - root.position) + 0.25 * outward + 0.07 * rng.standard_normal((count, 3)))
     groomed = 0.85 + 0.35 * attributes.gender + 0.35 * attributes.makeup
-    longest = (0.0048 if upper else 0.0021) * groomed * surface.size
+    longest = (0.0048 if upper else 0.0017) * groomed * surface.size
     length = longest * np.interp(along, [0, 0.25, 0.75, 1], [0.45, 0.85, 1.0, 0.7]) * rng.uniform(0.75, 1.08, count)
     t = np.linspace(0, 1, 5)[:, None]
     curl = np.float32([0, 0.62, 0.10]) if upper else np.float32([0, -0.25, 0.25])
     path = heading[:, None] * t + 0.55 * curl * t**2
     color = mix(srgb(20, 15, 13), brow_color(attributes), 0.5 * (1 - attributes.makeup) * (brow_color(attributes).mean() > 0.02))
-    opacity = (0.56 if upper else 0.20) + 0.25 * attributes.makeup + 0.06 * attributes.gender
+    opacity = (0.56 if upper else 0.17) + 0.25 * attributes.makeup + 0.06 * attributes.gender
     return curve_splats(
         Layer.BROW,
         Shading.HAIR,

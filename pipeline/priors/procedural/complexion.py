@@ -85,12 +85,12 @@ def _flush(template: Floats, folded: Floats, parts: Parts, attributes: Attribute
     redness = 0.62 * cheeks + 0.50 * nose + 0.36 * nostrils + 0.22 * chin + 0.55 * parts.ears + 0.22 * parts.eyelids
     redness += 0.45 * youth(attributes) * cheeks + 0.75 * attributes.makeup * apples
     redness += 0.05 * noise(template, 0.028, 1)
-    return np.clip(0.85 * redness, 0, 1.2) * (1 - 0.55 * darkness(attributes))
+    return np.clip(0.98 * redness, 0, 1.2) * (1 - 0.55 * darkness(attributes))
 
 
 def _zones(template: Floats, folded: Floats, attributes: Attributes) -> Floats:
     """(N, 3) factor: a yellower forehead, bluish shade under the eyes and in the inner corner, the lid's crease."""
-    tired = 0.30 + 0.5 * attributes.wrinkles - 0.15 * youth(attributes)
+    tired = 0.16 + 0.5 * attributes.wrinkles - 0.15 * youth(attributes)
     factor = np.ones((len(template), 3), np.float32)
     forehead = bump(template, (0, 0.775, 0.150), (0.05, 0.02, 0.03))
     factor *= 1 - forehead[:, None] * np.float32([-0.01, 0.0, 0.035])
@@ -102,7 +102,7 @@ def _zones(template: Floats, folded: Floats, attributes: Attributes) -> Floats:
 
 def _texture(template: Floats, attributes: Attributes) -> Floats:
     """(N, 3) factor: faint mottling; more with age, hardly any on a child."""
-    strength = 0.7 + 0.9 * attributes.wrinkles - 0.4 * youth(attributes)
+    strength = 0.8 + 1.1 * attributes.wrinkles - 0.4 * youth(attributes)
     lumps = 0.010 * noise(template, 0.030, 2) + 0.008 * noise(template, 0.008, 4) + 0.013 * noise(template, 0.0026, 6)
     return np.exp(strength * lumps[:, None] * np.float32([0.7, 1.1, 1.2]))
 

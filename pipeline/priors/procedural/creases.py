@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from pipeline.avatar import Layer
-from pipeline.priors.procedural.attributes import Attributes
+from pipeline.priors.procedural.attributes import Ancestry, Attributes
 from pipeline.priors.procedural.fields import noise, smoothstep
 from pipeline.priors.procedural.splats import Floats, Shading, Splats, curve_splats, unit
 from pipeline.priors.procedural.surface import Surface
@@ -55,6 +55,8 @@ MARIONETTE = (Crease(((27.5, 657), (28.5, 649), (28, 640)), 0.28, 1.6, 0.30),)
 LIPS = tuple(
     Crease(((x, 672.5), (x * 1.06, 677.5)), 0.22, 0.55, 0.45) for x in (3.5, 8.0, 12.5, 17.0)
 ) + tuple(Crease(((x, 648.5), (x * 1.03, 644.0)), 0.16, 0.55, 0.55) for x in (4.0, 10.0, 15.5))
+LID_FOLD = Crease(((19.5, 731.5), (22.5, 735.0), (27, 737.8), (32, 738.9), (38, 738.0), (43, 735.2), (47, 731.5)), 0.34, 0.75, 0.0)
+"""The crease of the upper lid, which everybody has; weakest in East Asians."""
 CHEEKS = (
     Crease(((36, 690), (42, 681), (46, 670)), 0.16, 1.3, 0.55),
     Crease(((42, 693), (49, 684), (53, 672)), 0.14, 1.2, 0.70),
@@ -65,7 +67,7 @@ NECK = (
     Crease(((-38, 590), (-18, 583), (0, 581), (18, 583), (38, 590)), 0.22, 1.6, 0.35, False),
 )
 CREASES = (
-    *FOREHEAD, *FROWN, *CROWS_FEET, *EYE_BAGS, *NASOLABIAL, *MARIONETTE, *LIPS, *CHEEKS, *NECK,
+    *FOREHEAD, *FROWN, *CROWS_FEET, *EYE_BAGS, LID_FOLD, *NASOLABIAL, *MARIONETTE, *LIPS, *CHEEKS, *NECK,
 )  # fmt: skip
 
 
@@ -101,7 +103,7 @@ class Creases:
             away -= (away * normal[near]).sum(1, keepdims=True) * normal[near]
             relative = np.linalg.norm(away, axis=1) / width[at]
             profile = np.exp(-0.5 * relative**2)
-            tilt[near] += unit(away) * (slope[at] * relative * profile * 0.95)[:, None]
+            tilt[near] += unit(away) * (slope[at] * relative * profile * 1.45)[:, None]
             depth[near] = np.maximum(depth[near], slope[at] / 0.3 * profile)
         return unit(normal + tilt), np.clip(depth, 0, 1)
 
@@ -116,11 +118,11 @@ class Creases:
             Layer.SKIN,
             Shading.SKIN,
             points=(position + normal * np.float32(1e-4))[None],
-            radius=np.clip(width * 0.30, 1.6e-4, 4.2e-4) * self.size,
+            radius=np.clip(width * 0.34, 2.0e-4, 5.5e-4) * self.size,
             face=face[None, 1:],
             normal=normal[None, 1:],
-            albedo=tone * np.float32([0.62, 0.45, 0.38]),
-            opacity=(0.55 * fade)[None],
+            albedo=tone * np.float32([0.58, 0.46, 0.41]),
+            opacity=(0.34 * fade)[None],
             ambient=0.55,
             shadow=0.5,
             subsurface=0.5,
@@ -132,14 +134,20 @@ def _paths(attributes: Attributes, rng: np.random.Generator) -> list[tuple[Float
     paths = []
     for crease in CREASES:
         strength = float(smoothstep(crease.onset, crease.onset + 0.6, attributes.wrinkles))
-        # everybody's mouth has a beginning of the fold that a laugh deepens
-        strength = max(strength, 0.16 * float(crease.onset == 0.0 and attributes.age > 20))
+        if crease is LID_FOLD:
+            strength = 0.9 - 0.75 * attributes.ancestry.asian / max(1e-6, _total(attributes.ancestry))
+        elif crease in NASOLABIAL:  # a beginning of the fold that a laugh deepens
+            strength = max(strength, 0.16 * float(attributes.age > 20))
         for sign in (1.0, -1.0) if crease.mirrored else (1.0,):
             own = strength * rng.uniform(0.65, 1.0)
             wobble = rng.uniform(0, 40)
             if own > 0.05:
                 paths.append(_path(crease, sign, own, wobble))
     return paths
+
+
+def _total(ancestry: Ancestry) -> float:
+    return ancestry.african + ancestry.asian + ancestry.caucasian
 
 
 def _path(crease: Crease, sign: float, strength: float, wobble: float) -> tuple[Floats, Floats, float]:

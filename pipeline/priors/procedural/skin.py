@@ -15,6 +15,7 @@ from pipeline.priors.procedural.complexion import EYE, Parts, base_tone, darknes
 from pipeline.priors.procedural.creases import Creases
 from pipeline.priors.procedural.fields import bump, mirrored, noise, smoothstep
 from pipeline.priors.procedural.hair import scalp_tint
+from pipeline.priors.procedural.lids import SIDES, eyeball
 from pipeline.priors.procedural.shading import KEY
 from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal, unit
 from pipeline.priors.procedural.surface import Mask, Samples, Surface, neighbourhood_mean
@@ -29,6 +30,8 @@ UNDERCOAT_STRIDE = 5
 UNDERCOAT_DEPTH = 1.5e-3
 """Metres below the skin."""
 OPACITY = 0.97
+CAVITY = 0.72
+"""How much darker nostrils and ear canals are than rays between thin walls say."""
 OCCLUSION_RAYS = 22
 SHADOW_RAYS = 14
 SHADOW_SPREAD = 0.24
@@ -48,8 +51,8 @@ def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator
     parts = skin_parts(surface, samples)
     samples = replace(samples, position=_pull_lining_in(surface, samples, parts))
     creases = Creases(surface, attributes, rng)
-    normal, depth = creases.bend(samples.position, _fine_normals(samples, parts, attributes))
-    ambient, shadow = _light(surface, samples, parts)
+    normal, depth = creases.bend(samples.position, _fine_normals(surface, samples, parts, attributes))
+    ambient, shadow, cavity = _light(surface, samples, parts)
     specular, gloss = _sheen(samples.template, parts, attributes)
     albedo, hidden = skin_albedo(samples.template, parts, attributes)
     wide = samples.spacing * DISC
@@ -61,7 +64,7 @@ def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator
         rotation=frame_from_normal(samples.normal),
         scale=np.stack([wide, wide, samples.spacing * THICKNESS], axis=1),
         opacity=OPACITY,
-        albedo=albedo * (1 - 0.22 * depth[:, None] * np.float32([0.6, 1.0, 1.0])),
+        albedo=albedo * (1 - 0.26 * depth[:, None] * np.float32([0.75, 1.0, 1.0])) * (1 - CAVITY * cavity[:, None]),
         normal=normal,
         ambient=ambient * (1 - 0.35 * depth),
         shadow=shadow,
@@ -136,41 +139,54 @@ def _pull_lining_in(surface: Surface, samples: Samples, parts: Parts) -> Floats:
     return samples.position + samples.normal * depth[:, None].astype(np.float32)
 
 
-def _light(surface: Surface, samples: Samples, parts: Parts) -> tuple[Floats, Floats]:
-    """Open sky and key light that reach each sample, (N,) 0..1 each."""
+def _light(surface: Surface, samples: Samples, parts: Parts) -> tuple[Floats, Floats, Floats]:
+    """Open sky and key light that reach each sample, and how much it lies in a nostril or an ear canal, (N,) 0..1."""
     ambient = surface.occlusion(samples.position, samples.normal, OCCLUSION_RAYS)
     shadow = surface.visibility(samples.position, samples.normal, KEY, SHADOW_RAYS, SHADOW_SPREAD)
     ambient, shadow = neighbourhood_mean(samples.position, (ambient, shadow), SMOOTHED_OVER)
     depth = smoothstep(0.120, 0.152, samples.template[:, 2])
     inside = parts.lining > 0.5
+    round_eye = _round_eye(samples.template) * (1 - parts.socket)
+    cavity = smoothstep(0.36, 0.10, ambient) * (1 - round_eye) * (1 - parts.lining) * (1 - parts.lips)
+    cavity *= samples.template[:, 1] > 0.60
     # lids are lit as if half open: what is shaded under the brow shows when they close
-    ambient = np.maximum(ambient, 0.62 * parts.eyelids * (1 - parts.socket))
-    shadow = np.maximum(shadow, 0.55 * parts.eyelids * (1 - parts.socket))
+    ambient = np.maximum(ambient, 0.78 * round_eye)
+    shadow = np.maximum(shadow, 0.66 * round_eye)
     # muscles of the shoulders fold into each other there
     ambient = np.maximum(ambient, 0.6 * smoothstep(0.60, 0.585, samples.template[:, 1]))
     ambient = np.where(inside, ambient * (0.06 + 0.5 * depth), np.clip(ambient * 1.08, 0.02, 1))
-    return ambient, np.where(inside, shadow * depth, shadow)
+    return ambient, np.where(inside, shadow * depth, shadow), cavity
+
+
+def _round_eye(template: Floats) -> Floats:
+    return bump(mirrored(template), (0.031, 0.729, 0.138), (0.017, 0.012, 0.02))
 
 
 def _sheen(template: Floats, parts: Parts, attributes: Attributes) -> tuple[Floats, Floats]:
     """Strength and exponent of the highlight: oily on nose and forehead, moist on the lips."""
     folded = mirrored(template)
-    oily = 0.14 * bump(template, (0, 0.700, 0.160), (0.010, 0.016, 0.03))
-    oily += 0.09 * bump(template, (0, 0.775, 0.150), (0.04, 0.018, 0.04))
-    oily += 0.08 * bump(folded, (0.046, 0.705, 0.120), (0.014, 0.010, 0.03))
-    specular = (0.24 + oily) * (1 + 0.45 * darkness(attributes)) * (1 - 0.3 * youth(attributes))
-    specular = specular * np.exp(0.12 * noise(template, 0.0018, 31))
+    oily = 0.26 * bump(template, (0, 0.702, 0.160), (0.009, 0.017, 0.03))
+    oily += 0.14 * bump(template, (0, 0.775, 0.150), (0.04, 0.018, 0.04))
+    oily += 0.12 * bump(folded, (0.044, 0.705, 0.120), (0.014, 0.010, 0.03))
+    specular = (0.27 + oily) * (1 + 0.45 * darkness(attributes)) * (1 - 0.3 * youth(attributes))
+    specular = specular * np.exp(0.22 * noise(template, 0.0016, 31))
     moist = smoothstep(0.4, 0.8, parts.lips)
     specular = specular * (1 - moist) + moist * (0.42 + 0.25 * attributes.makeup)
     specular = np.where(parts.lining > 0.5, 0.4, specular)
     return specular.astype(np.float32), np.where(moist > 0.5, 32.0, 15.0).astype(np.float32)
 
 
-def _fine_normals(samples: Samples, parts: Parts, attributes: Attributes) -> Floats:
+def _fine_normals(surface: Surface, samples: Samples, parts: Parts, attributes: Attributes) -> Floats:
     """Smooth normals with pores and soft unevenness."""
     place = samples.template
     pores = np.stack([noise(place, 0.0020, 11 + k) for k in range(3)], axis=1)
     lumps = np.stack([noise(place, 0.0060, 15 + k) for k in range(3)], axis=1)
     rough = (1 - 0.35 * attributes.gender) * (1 - 0.6 * youth(attributes)) * (1 + 0.6 * attributes.wrinkles)
-    tilt = (0.030 * pores + 0.016 * lumps) * rough * (1 + smoothstep(0.4, 0.8, parts.lips))[:, None]
-    return unit(samples.normal + tilt)
+    tilt = (0.042 * pores + 0.020 * lumps) * rough * (1 + smoothstep(0.4, 0.8, parts.lips))[:, None]
+    # an open lid is folded away: it is lit as it lies on the ball when it closes
+    lid = smoothstep(0.1, 0.6, parts.eyelids) * (1 - parts.socket)
+    outward = np.zeros_like(tilt)
+    for side in SIDES:
+        own = np.flatnonzero((lid > 0) & (place[:, 0] * (1 if side == "left" else -1) > 0))
+        outward[own] = unit(samples.position[own] - eyeball(surface, side).centre)
+    return unit(samples.normal + tilt + 1.2 * lid[:, None] * outward)
