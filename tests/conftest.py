@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.app_process import running_app
+
 settings.register_profile("offline", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("offline")
 torch.set_num_threads(1)
@@ -18,3 +20,10 @@ torch.set_num_threads(1)
 def _seeded():
     torch.manual_seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    """One running app for all tests that only visit it."""
+    with running_app(tmp_path_factory.mktemp("app")) as process:
+        yield process

@@ -15,13 +15,14 @@ from pipeline.animate import AnimationResult, AnimationSettings, animate_to_vide
 from pipeline.errors import UserError
 from pipeline.motion import Motion, load_motion, retarget
 from pipeline.rendering.layouts import LAYOUTS
-from pipeline.rendering.video import VideoCancelled, parse_background
+from pipeline.rendering.video import parse_background
 from ui.sentences import capitalised, plain
 from ui.workshop import Workshop
 from viewer.clips import write_clip
 
 MOTIONS = Path(__file__).parents[1] / "examples" / "motions"
 SIZES = (256, 512, 768, 1024)
+FRAME_RATES = (24, 25, 30, 50, 60)
 LONGEST_SECONDS = 120
 """Videos on the page end here, so that nobody holds the machine for hours; the command line has no such limit."""
 BACKGROUNDS = ("grey", "white", "black", "#00b140", "transparent")
@@ -129,16 +130,17 @@ def animate_tab() -> dict[str, gr.components.Component]:
     choices = [(clip_label(name), name) for name in clip_names()]
     clip = gr.Radio(choices, value=None, label="Clip", elem_id="clip")
     files = gr.File(
-        label="Or your own motion: .npz, or AnimPortrait3D's expression and pose .npy; a .wav adds sound",
+        label="Or your own motion",
         file_count="multiple",
         height=140,
         elem_id="motion-files",
     )
+    gr.Markdown("An .npz clip, or AnimPortrait3D's expression and pose .npy; a .wav adds sound.", elem_id="motion-help")
     notes = gr.Markdown(elem_id="motion-notes")
     with gr.Accordion("Video", open=True, elem_id="video-settings"):
         with gr.Row():
             size = gr.Dropdown(list(SIZES), value=512, label="Pixels", min_width=100)
-            fps = gr.Number(None, label="Frames per second", placeholder="the clip's", min_width=100)
+            fps = gr.Dropdown([("As the clip", 0), *FRAME_RATES], value=0, label="Frames per second", min_width=100)
         layout = gr.Radio([(clip_label(name), name) for name in LAYOUTS], value="single", label="Layout")
         background = gr.Dropdown(list(BACKGROUNDS), value="grey", label="Background", allow_custom_value=True)
         with gr.Row():
@@ -152,6 +154,3 @@ def animate_tab() -> dict[str, gr.components.Component]:
         "background": background, "export": export, "cancel": cancel, "status": status, "video": video,
         "video_file": video_file,
     }  # fmt: skip
-
-
-__all__ = ["Export", "VideoCancelled", "animate_tab", "clip_names", "export_video", "play"]

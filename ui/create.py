@@ -107,7 +107,6 @@ def create_tab() -> dict[str, gr.components.Component]:
     files = gr.File(label="Yours to keep", interactive=False, visible=False, elem_id="files")
     ply = gr.Button("Prepare a PLY of the pose in the viewer", visible=False, elem_id="ply", size="sm")
     ply_file = gr.File(label="PLY of the pose", interactive=False, visible=False, elem_id="ply-file")
-    dice.click(roll_seed, None, seed, api_visibility="private", queue=False)
     return {
         "prompt": prompt, "make": make, "seed": seed, "dice": dice, "about": about_box, "files": files,
         "ply": ply, "ply_file": ply_file,

@@ -11,7 +11,7 @@ import gradio as gr
 
 from pipeline.animate import AnimationSettings
 from ui.animate import animate_tab, export_video, play
-from ui.create import create, create_tab, export_ply
+from ui.create import create, create_tab, export_ply, roll_seed
 from ui.sentences import sentences
 from ui.theme import STYLE, theme
 from ui.workshop import Workshop
@@ -95,15 +95,11 @@ def _wire_create(
             return gr.File(export_ply(workshop, avatar_id, pose), visible=True)
 
     outputs = [avatar_id, viewer, tab["about"], tab["files"], tab["ply"], tab["ply_file"], moving["clip"]]
-    gr.on(
-        [tab["make"].click, tab["prompt"].submit],
-        on_create,
-        [tab["prompt"], tab["seed"]],
-        outputs,
-        api_name="create",
-        concurrency_id="create",
-        show_progress_on=tab["about"],
-    )
+    inputs = [tab["prompt"], tab["seed"]]
+    rolled = tab["dice"].click(roll_seed, None, tab["seed"], api_visibility="private", queue=False)
+    shared: dict[str, Any] = {"concurrency_id": "create", "show_progress_on": tab["about"]}
+    gr.on([tab["make"].click, tab["prompt"].submit], on_create, inputs, outputs, api_name="create", **shared)
+    rolled.then(on_create, inputs, outputs, api_visibility="private", **shared)
     tab["ply"].click(on_ply, [avatar_id, pose], tab["ply_file"], api_name="export_ply", js=POSE_OF_VIEWER)
 
 
@@ -127,7 +123,7 @@ def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewe
         clip: str | None = None,
         files: list[str] | None = None,
         size: int = 512,
-        fps: float | None = None,
+        fps: float = 0,
         layout: str = "single",
         background: str = "grey",
         progress: gr.Progress = gr.Progress(),  # noqa: B008
@@ -139,7 +135,7 @@ def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewe
             clip: name of one of our clips; ignored where files are given.
             files: motion files of your own.
             size: pixels of one square view.
-            fps: frames per second; empty for the clip's own.
+            fps: frames per second; 0 for the clip's own.
             layout: single, turntable or four.
             background: a colour name or #rrggbb, or transparent for a zip of PNG frames.
 

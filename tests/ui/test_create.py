@@ -1,0 +1,67 @@
+"""What the tab says, and poses as the page sends them."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import UserError
+from tests.synthetic import synthetic_avatar
+from ui.create import read_pose
+from ui.sentences import capitalised, plain
+
+AVATAR = synthetic_avatar()
+
+
+def test_empty_pose_is_the_rest_pose():
+    expression, rotations = read_pose(AVATAR, " ")
+    assert expression.abs().sum() == 0
+    assert rotations.abs().sum() == 0
+
+
+def test_pose_by_names():
+    pose = {"expression": {"jawOpen": 0.5}, "rotations": {"head": [0, 0.2, 0]}}
+    expression, rotations = read_pose(AVATAR, json.dumps(pose))
+    assert expression[0, AVATAR.rig.expression_index("jawOpen")] == 0.5
+    assert rotations[0, AVATAR.rig.joint_index("head")].tolist() == pytest.approx([0, 0.2, 0])
+
+
+@given(st.one_of(st.text(), st.recursive(st.none() | st.floats() | st.text(), st.lists).map(json.dumps)))
+def test_any_other_text_is_one_sentence(text):
+    if not text.strip():
+        return
+    with pytest.raises(UserError):
+        read_pose(AVATAR, text)
+
+
+@pytest.mark.parametrize(
+    ("pose", "sentence"),
+    [
+        ({"expression": {"tailWag": 1}, "rotations": {}}, "no expression 'tailWag'"),
+        ({"expression": {}, "rotations": {"tail": [0, 0, 0]}}, "no joint 'tail'"),
+        ({"expression": {}, "rotations": {"head": [0, 0]}}, "'head' has 2 numbers"),
+        ({"expression": {"jawOpen": float("nan")}, "rotations": {}}, "not finite"),
+        ({"expression": 3}, "not understood"),
+    ],
+)
+def test_wrong_poses_say_what_is_wrong(pose, sentence):
+    with pytest.raises(UserError, match=sentence):
+        read_pose(AVATAR, json.dumps(pose))
+
+
+def test_deep_nesting_is_one_sentence():
+    with pytest.raises(UserError, match="not understood"):
+        read_pose(AVATAR, "[" * 100_000)
+
+
+def test_a_visitors_words_are_never_markup():
+    for dangerous in ("<script>", "**bold**", "[a](javascript:b)", "`x`", "![](http://x)", "a_b_", "# big"):
+        shown = plain(dangerous)
+        assert "<" not in shown
+        assert not any(shown[i] in "*[]()`_!#" and shown[i - 1] != "\\" for i in range(len(shown)))
+
+
+def test_sentences_start_large_and_end():
+    assert capitalised("the seed is -1") == "The seed is -1."
+    assert capitalised("Why?") == "Why?"
