@@ -25,7 +25,9 @@ REAR_BORDER = 0.048
 """Depth z behind which no beard grows: in front of the ear."""
 MOUSTACHE_HEIGHT, MOUSTACHE_HALF = 0.668, 0.034
 LIPS_HEIGHT, LIPS_HALF = 0.6605, (0.028, 0.0115)
-STUBBLE_HAIRS, FULL_HAIRS, FULL_UNDER = 4200, 3000, 1400
+STUBBLE_HAIRS, FULL_HAIRS, FULL_UNDER = 4200, 2700, 1300
+FULL_FADE = (-0.001, 0.008)
+"""Metres inside the border over which a full beard gets dense."""
 STUBBLE_LENGTH = (0.0010, 0.0022)
 CURL_WAVELENGTH, CURL_AMPLITUDE = 0.013, 0.0011
 """Metres: beard hair is never straight."""
@@ -45,8 +47,9 @@ def beard_inside(template: Floats) -> Floats:
     half_width, half_height = LIPS_HALF
     mouth = half_height * np.sqrt(np.clip(1 - (x / half_width) ** 2, 0, 1))
     lips = (np.abs(y - LIPS_HEIGHT) < mouth) & (z > 0.12)
-    beside_soul_patch = (x > 0.004) & (x < 0.016) & (y > 0.6445) & (y < 0.652) & (z > 0.13)
-    inside = np.where(lips | beside_soul_patch, -0.005, inside)
+    # hair is thin beside the soul patch
+    inside = inside - 0.006 * np.exp(-0.5 * (((x - 0.011) / 0.004) ** 2 + ((y - 0.648) / 0.003) ** 2)) * (z > 0.13)
+    inside = np.where(lips, -0.005, inside)
     return (inside + 0.0018 * noise(template, 0.01, 5)).astype(np.float32)
 
 
@@ -97,21 +100,25 @@ def _stubble(scalp: Scalp, rng: np.random.Generator) -> Strands:
 
 
 def _full(scalp: Scalp, rng: np.random.Generator) -> list[Strands]:
-    """A short dense layer on the skin, and the curly hairs that are seen."""
-    under = _layer(scalp, FULL_UNDER, 2, (0.35, 0.7), (0.0010, 0.0015), rng)
-    outer = _layer(scalp, FULL_HAIRS, 4, (0.6, 1.1), (0.00032, 0.00052), rng)
+    """A short dense layer on the skin, the curly hairs that are seen, and more of both for the moustache."""
     return [
-        Strands(*under, np.linspace(1.0, 0.8, 2, dtype=np.float32), shade=0.6, opacity=0.92),
-        Strands(*outer, np.linspace(1.1, 0.6, 4, dtype=np.float32)),
+        _layer(scalp, _roots(scalp, FULL_UNDER, FULL_FADE, rng), 2, (0.35, 0.7), (0.0010, 0.0015), 0.6, rng),
+        _layer(scalp, _roots(scalp, FULL_HAIRS, FULL_FADE, rng), 4, (0.6, 1.1), (0.00032, 0.00052), 1.0, rng),
+        _layer(scalp, _moustache_roots(scalp, 260, rng), 2, (0.4, 0.7), (0.0008, 0.0011), 0.6, rng),
+        _layer(scalp, _moustache_roots(scalp, 520, rng), 4, (0.7, 1.0), (0.00026, 0.00040), 1.0, rng),
     ]
 
 
+def _moustache_roots(scalp: Scalp, count: int, rng: np.random.Generator) -> Roots:
+    """Roots of the moustache alone, which a draw by area leaves too thin."""
+    roots = _roots(scalp, 14 * count, FULL_FADE, rng)
+    return roots.select(np.flatnonzero(_moustache(roots))[:count])
+
+
 def _layer(
-    scalp: Scalp, hairs: int, segments: int, length: tuple[float, float], radius: tuple[float, float],
+    scalp: Scalp, roots: Roots, segments: int, length: tuple[float, float], radius: tuple[float, float], shade: float,
     rng: np.random.Generator,
-) -> tuple[Floats, np.ndarray, Floats, np.ndarray]:  # fmt: skip
-    """Points, root triangles, radii and locks of one layer."""
-    roots = _roots(scalp, hairs, (-0.001, 0.008), rng)
+) -> Strands:  # fmt: skip
     count = len(roots)
     size = np.float32(scalp.size)
     grown = _length(roots) * rng.uniform(*length, count).astype(np.float32) * size
@@ -133,7 +140,8 @@ def _layer(
     above = np.linspace(0.0002, 0.0016, segments + 1, dtype=np.float32)[None] * size
     curve = scalp.field.push_out(curve, np.broadcast_to(above, curve.shape[:2]), passes=1)
     thick = rng.uniform(*radius, count).astype(np.float32) * size
-    return curve, roots.face, thick, lock
+    taper = np.linspace(1.1, 0.6 if segments > 2 else 0.8, segments, dtype=np.float32)
+    return Strands(curve, roots.face, thick, lock, taper, shade)
 
 
 def _moustache(roots: Roots) -> np.ndarray:
@@ -147,19 +155,19 @@ def _chin(roots: Roots) -> Floats:
 
 def _length(roots: Roots) -> Floats:
     cheek = 0.009 + 0.018 * _chin(roots) + 0.005 * smoothstep(0.67, 0.64, roots.template[:, 1])
-    full = np.where(_moustache(roots), np.float32(0.013), cheek)
+    full = np.where(_moustache(roots), np.float32(0.0115), cheek)
     return (full * (0.4 + 0.6 * smoothstep(0, 0.012, roots.edge))).astype(np.float32)
 
 
 def _lift(roots: Roots) -> Floats:
-    return np.where(_moustache(roots), np.float32(0.30), 0.35 + 0.30 * _chin(roots)).astype(np.float32)
+    return np.where(_moustache(roots), np.float32(0.22), 0.35 + 0.30 * _chin(roots)).astype(np.float32)
 
 
 def _direction(roots: Roots) -> Floats:
     """(N, 3): the moustache runs outwards, cheeks down and a little back, the chin down."""
     side = np.sign(roots.template[:, 0])
     moustache = _moustache(roots)
-    across = np.where(moustache, 0.85 * side, -0.08 * side)
-    down = np.where(moustache, -0.75, -1.0)
+    across = np.where(moustache, side * smoothstep(0.0, 0.006, np.abs(roots.template[:, 0])), -0.08 * side)
+    down = np.where(moustache, -0.55, -1.0)
     forward = np.where(moustache, 0.05, -0.12 + 0.25 * _chin(roots))
     return unit(np.stack([across, down, forward], axis=1))

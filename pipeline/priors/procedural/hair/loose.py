@@ -11,7 +11,7 @@ from pipeline.priors.procedural.hair.scalp import Roots, Scalp
 from pipeline.priors.procedural.hair.style import LayerPlan, Style
 from pipeline.priors.procedural.splats import Floats, Ints, unit
 
-PARTING = 0.016
+PARTING = (0.006, 0.030)
 """Metres beside the middle."""
 FACE = (0.050, 0.074)
 """Distances from the middle between which loose hair is kept out of the face, metres."""
@@ -40,7 +40,7 @@ class Loose(Style):
 
     def __init__(self, scalp: Scalp, rng: np.random.Generator) -> None:
         super().__init__(scalp)
-        self.parting = float(rng.choice([-1.0, 1.0])) * PARTING
+        self.parting = float(rng.choice([-1.0, 1.0]) * rng.uniform(*PARTING))
 
     def thickness(self, roots: Roots) -> Floats:
         place = roots.template - SKULL_CENTRE
