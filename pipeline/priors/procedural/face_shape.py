@@ -9,6 +9,9 @@ import numpy as np
 ASYMMETRY = 0.03
 """Standard deviation between the two sides of a face, in units of a local change."""
 
+OLD_WOMAN = 0.9
+"""By how much more a woman's face differs in old age: Anny's old women alone look like old men."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -24,7 +27,7 @@ class Spread:
 
 MIDDLE = {
     "nose-scale-horiz-incr": Spread(0.2, -0.12, -0.2),
-    "nose-scale-vert-incr": Spread(0.18),
+    "nose-scale-vert-incr": Spread(0.16, 0.0, -0.12),
     "nose-scale-depth-incr": Spread(0.18),
     "nose-hump-incr": Spread(0.2, 0.0, -0.1),
     "nose-point-up": Spread(0.2, 0.0, 0.1, -0.1),
@@ -62,7 +65,7 @@ PAIRED = {
     "cheek-volume-incr": Spread(0.16, -0.03, 0.05, -0.12),
     "cheek-inner-incr": Spread(0.14),
     "ear-scale-incr": Spread(0.14, -0.1, -0.1, 0.1),
-    "ear-wing-incr": Spread(0.16, -0.1),
+    "ear-wing-incr": Spread(0.14, -0.22, -0.12),
 }
 SIDEWAYS = ("nose-trans-out", "mouth-trans-out", "head-angle-out")
 """Changes that shift the middle of a face to one side."""
@@ -82,7 +85,7 @@ def draw_face_shape(rng: np.random.Generator, gender: float, age: float) -> dict
 
 
 def _draw(rng: np.random.Generator, spread: Spread, gender: float, old: float) -> float:
-    mean = spread.mean + spread.woman * gender + spread.old * old
+    mean = spread.mean + spread.woman * gender * (1 + OLD_WOMAN * old) + spread.old * old
     return _rounded(mean + rng.normal(0, spread.deviation))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.priors.procedural.attributes import Ancestry, Attributes, HairAttributes, natural_gray
 from pipeline.priors.procedural.face_shape import draw_face_shape
 from pipeline.priors.procedural.facts import Facts
+from pipeline.priors.procedural.fields import smoothstep
 from pipeline.priors.procedural.words_people import ORIGINS
 
 MALE, FEMALE = (0.0, 0.07), (0.93, 1.0)
@@ -177,7 +178,7 @@ def _age(person: Person) -> float:
     rng = person.stream("age")
     if stated is not None:
         return round(float(rng.uniform(*stated)), 1)
-    left, mode, right = 20.0, 29.0, 56.0
+    left, mode, right = 20.0, 28.0, 52.0
     if facts.get("hair.color") in ("grey", "white") or facts.get("beard_color") in ("grey", "white"):
         left, mode, right = 55.0, 64.0, 76.0
     elif facts.get("hair.gray", 0.0) > 0 or facts.get("hair.receding", 0.0) > 0:
@@ -200,7 +201,8 @@ def _hair(person: Person, origins: Sequence[str], is_woman: bool, age: float) ->
     if gray is None and ("hair.color" in facts.said or beard_color):
         gray = 0.0
     if gray is None:
-        gray = round(float(np.clip(natural_gray(age) + person.stream("gray").normal(0, 0.08) * (age > 35), 0, 1)), 3)
+        usual = natural_gray(age) * (float(smoothstep(45, 72, age)) if is_woman else 1.0)  # many women dye it
+        gray = round(float(np.clip(usual + person.stream("gray").normal(0, 0.08) * (usual > 0.05), 0, 1)), 3)
     receding = 0.0 if is_woman else float(np.clip((age - 32) / 90, 0, 0.5))
     if style != "short":
         receding *= 0.3

@@ -26,7 +26,7 @@ OPENING = ((0.43, 0.014), (0.50, 0.0315), (0.56, 0.0475), (0.60, 0.060))
 LAPEL = ((0.43, 0.020), (0.480, 0.034), (0.536, 0.0475), (0.567, 0.043))
 """Template height → width of the lapel from its fold to its outer edge; it ends at the notch."""
 SHIRT_LIFT, TIE_LIFT, JACKET_LIFT, LAPEL_LIFT = 2.0e-3, 6.0e-3, 6.5e-3, 12.0e-3
-JACKET_SPACING = 4.5e-3
+JACKET_SPACING = 4.8e-3
 FOLD_DEPTH = 1.0e-3
 LAPEL_TOP = 0.567
 SHEET_STEP = 2.0e-3
