@@ -160,7 +160,7 @@ def _path(crease: Crease, sign: float, strength: float, wobble: float) -> tuple[
     xy[:, 0] *= sign
     ends = np.minimum(1, np.minimum(along, length[-1] - along) / (0.22 * length[-1]))
     slope = crease.depth * strength * ends * (0.85 + 0.25 * noise(lattice, 0.010, 7))
-    return xy.astype(np.float32), np.clip(slope, 0, None).astype(np.float32), crease.width * 1e-3
+    return xy.astype(np.float32), np.clip(slope, 0, None).astype(np.float32), crease.width * 1.2e-3
 
 
 def _smooth(values: Floats) -> Floats:

@@ -115,7 +115,7 @@ def _iris_color(direction: Floats, t: Floats, azimuth: Floats, attributes: Attri
     pupil of a light eye."""
     tone = palette.linear_rgb(attributes.eye_color, palette.EYE_COLORS)
     lightness = float(smoothstep(0.01, 0.12, tone.mean()))
-    color = np.tile(tone * 1.25, (len(t), 1))
+    color = np.tile(mix(tone, np.full(3, tone.mean()), 0.18) * 1.2, (len(t), 1))
     warm = 0.40 * lightness * smoothstep(0.72, 0.45, t)
     color = mix(color, np.broadcast_to(srgb(150, 108, 58), color.shape), warm)
     color *= (1 + 0.22 * noise(direction, 0.045, 7))[:, None]

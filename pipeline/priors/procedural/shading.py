@@ -16,7 +16,7 @@ _FILL = unit([0.86, 0.10, 0.60])
 _RIM_LEFT = unit([0.62, 0.50, -0.72])
 _RIM_RIGHT = unit([-0.82, 0.40, -0.52])
 _DIRECTIONS = np.stack([KEY, _FILL, _RIM_LEFT, _RIM_RIGHT]).astype(np.float32)
-_COLORS = np.array([[1.04, 0.97, 0.89], [0.17, 0.18, 0.20], [0.34, 0.35, 0.38], [0.20, 0.21, 0.235]], np.float32)
+_COLORS = np.array([[1.03, 0.98, 0.92], [0.17, 0.18, 0.20], [0.34, 0.35, 0.38], [0.20, 0.21, 0.235]], np.float32)
 _SKY = np.array([0.255, 0.262, 0.278], np.float32)
 _GROUND = np.array([0.150, 0.124, 0.108], np.float32)
 

@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from pipeline.avatar import Layer
 from pipeline.priors.procedural.attributes import Attributes
+from pipeline.priors.procedural.beard import beard_tint
 from pipeline.priors.procedural.blemishes import make_blemishes
 from pipeline.priors.procedural.cloth import covered
 from pipeline.priors.procedural.complexion import EYE, Parts, base_tone, darkness, skin_albedo, youth
@@ -25,11 +26,12 @@ DISC = 0.78
 THICKNESS = 0.10
 LINING_DEPTH = 4e-3
 """Metres by which the mouth's lining is pulled away from the cheeks."""
-UNDERCOAT_STRIDE = 5
+UNDERCOAT_STRIDE = 6
 """One disc of the undercoat for so many of the skin."""
 UNDERCOAT_DEPTH = 1.5e-3
 """Metres below the skin."""
 OPACITY = 0.97
+NOSTRIL = (0.0098, 0.6870, 0.1568)
 CAVITY = 0.72
 """How much darker nostrils and ear canals are than rays between thin walls say."""
 OCCLUSION_RAYS = 22
@@ -38,6 +40,7 @@ SHADOW_SPREAD = 0.24
 """Radius of the key light as a tangent: a soft box."""
 UNDER_HAIR = 0.9
 """Share of the scalp's tint above which the hair hides the skin."""
+UNDER_BEARD = 0.8
 BORDER = 3e-3
 """Width of the fine zone round lips and lids, metres of the template: a coarse disc would fray their edge."""
 SMOOTHED_OVER = 14
@@ -64,7 +67,7 @@ def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator
         rotation=frame_from_normal(samples.normal),
         scale=np.stack([wide, wide, samples.spacing * THICKNESS], axis=1),
         opacity=OPACITY,
-        albedo=albedo * (1 - 0.26 * depth[:, None] * np.float32([0.75, 1.0, 1.0])) * (1 - CAVITY * cavity[:, None]),
+        albedo=albedo * (1 - 0.34 * depth[:, None] * np.float32([0.75, 1.0, 1.0])) * (1 - CAVITY * cavity[:, None]),
         normal=normal,
         ambient=ambient * (1 - 0.35 * depth),
         shadow=shadow,
@@ -80,7 +83,8 @@ def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator
 
 def _undercoat(skin: Splats, samples: Samples, parts: Parts, size: float) -> Splats:
     """A coarse coat under the face, so that what is dark inside the head does not show between the discs."""
-    covers = (samples.template[:, 1] > 0.60) & (parts.lining < 0.5) & (parts.socket < 0.5)
+    covers = (samples.template[:, 1] > 0.61) & (samples.template[:, 2] > 0.04)
+    covers &= (parts.lining < 0.5) & (parts.socket < 0.5)
     covers &= (parts.eyelids < 0.02) & (parts.ears < 0.1)
     rows = np.flatnonzero(covers)[::UNDERCOAT_STRIDE]
     coat = skin.select(rows)
@@ -108,10 +112,11 @@ def spacing(surface: Surface, faces: Mask, attributes: Attributes) -> Floats:
     wanted = np.full(len(centre), 4.2e-3, np.float32)
     wanted[y > 0.54] = 3.0e-3
     wanted[y > 0.60] = 2.6e-3
-    wanted[(y > 0.61) & (z > 0.05) & (y < 0.81) & (x < 0.085)] = 1.6e-3
-    wanted[(y > 0.64) & (y < 0.76) & (z > 0.115) & (x < 0.052)] = 1.35e-3
+    wanted[(y > 0.61) & (z > 0.05) & (y < 0.81) & (x < 0.085)] = 1.65e-3
+    wanted[(y > 0.64) & (y < 0.76) & (z > 0.115) & (x < 0.052)] = 1.4e-3
     wanted[within["ears"]] = 1.8e-3
-    wanted[scalp_tint(centre, attributes)[0] > UNDER_HAIR] = 3.2e-3
+    wanted[scalp_tint(centre, attributes)[0] > UNDER_HAIR] = 3.4e-3
+    wanted[beard_tint(centre, attributes)[0] > UNDER_BEARD] = 2.5e-3
     wanted[near(within["lips"])] = 0.90e-3
     wanted[within["lips"]] = 0.75e-3
     wanted[near(within["eyelids"])] = 0.95e-3
@@ -147,8 +152,9 @@ def _light(surface: Surface, samples: Samples, parts: Parts) -> tuple[Floats, Fl
     depth = smoothstep(0.120, 0.152, samples.template[:, 2])
     inside = parts.lining > 0.5
     round_eye = _round_eye(samples.template) * (1 - parts.socket)
-    cavity = smoothstep(0.36, 0.10, ambient) * (1 - round_eye) * (1 - parts.lining) * (1 - parts.lips)
+    cavity = smoothstep(0.42, 0.12, ambient) * (1 - round_eye) * (1 - parts.lining) * (1 - parts.lips)
     cavity *= samples.template[:, 1] > 0.60
+    cavity = np.maximum(cavity, 0.8 * bump(mirrored(samples.template), NOSTRIL, (0.0030, 0.0013, 0.0028)))
     # lids are lit as if half open: what is shaded under the brow shows when they close
     ambient = np.maximum(ambient, 0.78 * round_eye)
     shadow = np.maximum(shadow, 0.66 * round_eye)
@@ -189,4 +195,4 @@ def _fine_normals(surface: Surface, samples: Samples, parts: Parts, attributes: 
     for side in SIDES:
         own = np.flatnonzero((lid > 0) & (place[:, 0] * (1 if side == "left" else -1) > 0))
         outward[own] = unit(samples.position[own] - eyeball(surface, side).centre)
-    return unit(samples.normal + tilt + 1.2 * lid[:, None] * outward)
+    return unit(samples.normal + tilt + 0.6 * lid[:, None] * outward)
