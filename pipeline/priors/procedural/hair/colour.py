@@ -28,6 +28,8 @@ GREY_SOFTNESS = 0.22
 """How much the share of grey differs from strand to strand: a drawn strand stands for many hairs."""
 BRIGHT_GREY = 0.75
 """Share of grey above which it tends towards white."""
+BRIGHTEST = 0.92
+"""Highest albedo of any hair."""
 TINT_SHADE = 0.5
 """Albedo of the scalp between the hairs, relative to the hair."""
 
@@ -58,7 +60,9 @@ def paint(color: str, gray: float, lock: Ints, segments: int, rng: np.random.Gen
     along = np.linspace(0, 1, segments, dtype=np.float32)
     tip = TIP_LIGHT * min(1.0, float(brightness) / 0.05)
     gradient = (1 - ROOT_SHADE * np.exp(-4.5 * along)) * (1 + tip * along)
-    return np.minimum(colour[:, None] * gradient[None, :, None], 0.95).astype(np.float32)
+    shades = colour[:, None] * gradient[None, :, None]
+    # scaled and not clipped: clipping the red of blonde hair would turn it green
+    return (shades / np.maximum(shades.max(-1, keepdims=True) / BRIGHTEST, 1)).astype(np.float32)
 
 
 def _grey(own: Floats, gray: float) -> Floats:

@@ -15,6 +15,8 @@ from pipeline.priors.procedural.splats import Floats, Ints, unit
 
 DEEPEST = 0.004
 """Adult metres that a strand may run below the skin; deeper ones are left out."""
+LONGEST_STEP = 0.045
+"""Adult metres between two points of a strand; none grows so far in one step."""
 STRAY_SEGMENTS, STRAY_RADIUS, STRAY_LENGTH = 4, 0.00018, (0.007, 0.018)
 """Of the stray hairs: splats each, standard deviation across and length in metres."""
 FINEST = 0.55
@@ -116,9 +118,10 @@ class Style(ABC):
         fine = FINEST + (1 - FINEST) * smoothstep(0.0, 0.010, roots.edge)
         radius = rng.uniform(*plan.radius, count).astype(np.float32) * size * fine
         taper = np.linspace(1.1, plan.tip, plan.segments, dtype=np.float32)
-        # a lock that was drawn through a shoulder
+        # without what was drawn through a shoulder
         depth = scalp.field.distance(points.reshape(-1, 3))[0].reshape(count, -1)
-        sound = np.flatnonzero(depth.min(1) > -DEEPEST * size)
+        steps = np.linalg.norm(np.diff(points, axis=1), axis=-1)
+        sound = np.flatnonzero((depth.min(1) > -DEEPEST * size) & (steps.max(1) < LONGEST_STEP * size))
         strands = Strands(points, roots.face, radius, lock, taper, plan.shade, plan.opacity)
         return strands.select(sound)
 
