@@ -57,6 +57,8 @@ EMOTION_HEADS = {
 """Degrees of pitch, yaw and roll."""
 EMOTION_SECONDS = 1.8
 ACTION_SECONDS = 0.5
+JAW_BESIDE = {"mouthClose": 1.0, "tongueOut": 0.1}
+"""Actions that mean nothing without an open jaw, and how open."""
 
 
 def spoken(phrases: tuple[tuple[str, float], ...], start: float) -> tuple[list[Sound], list[float], list[float]]:
@@ -183,8 +185,8 @@ def range_of_motion() -> Motion:
         start = 0.3 + ACTION_SECONDS * number
         shown = stroke(face.times, start, 0.2, 0.1, 0.2)
         face.add(name, shown)
-        if name in ("mouthClose", "tongueOut"):  # both need an open jaw to mean anything
-            face.add("jawOpen", (1.0 if name == "mouthClose" else 0.3) * 0.35 * shown)
+        if name in JAW_BESIDE:
+            face.add("jawOpen", JAW_BESIDE[name] * shown)
     start = 0.3 + ACTION_SECONDS * len(ARKIT_NAMES)
     for axis, reach in enumerate((18.0, 32.0, 16.0)):
         at = start + 1.6 * axis

@@ -53,10 +53,10 @@ def read(files: Sequence[ArrayFile], fps: float | None) -> Motion:
     tensors |= {name: _rows(file, name) for name in (*ROTATIONS, "eyelids", "translation") if name in file.arrays}
     return Motion(
         fps=float(_scalar(file, "fps", "fiu")) if fps is None else fps,
-        basis=str(_scalar(file, "basis", "U")),
+        basis=_text(file, "basis"),
         expression=expression,
         **tensors,
-        source=str(_scalar(file, "source", "U")) if "source" in file.arrays else file.name,
+        source=(_text(file, "source") if "source" in file.arrays else "") or file.name,
         notes=(f"Arrays that this program does not know were left out: {', '.join(unknown)}.",) if unknown else (),
     )
 
@@ -72,7 +72,7 @@ def write_motion(motion: Motion, path: Path, precision: Literal["float32", "floa
         "motion_version": np.array(VERSION),
         "fps": np.array(motion.fps, dtype=np.float64),
         "basis": np.array(motion.basis),
-        "source": np.array(motion.source or path.stem),
+        "source": np.array(motion.source),
     }
     for name in motion.tensor_names():
         value = getattr(motion, name)
@@ -96,7 +96,12 @@ def _scalar(file: ArrayFile, name: str, kinds: str) -> np.ndarray:
     header = file.arrays[name]
     if header.shape != () or header.dtype.kind not in kinds:
         raise UserError(f"{name} in {file.name} is {header.dtype} {header.shape}; a single value is needed")
+    return file.read(name)
+
+
+def _text(file: ArrayFile, name: str) -> str:
+    value = _scalar(file, name, "U").astype(file.arrays[name].dtype.newbyteorder("<"))
     try:
-        return file.read(name).item()
-    except ValueError as error:  # text that is no Unicode
-        raise UserError(f"{name} in {file.name} cannot be read ({error})") from error
+        return value.tobytes().decode("utf-32-le").rstrip("\0")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} in {file.name} is not text") from error
