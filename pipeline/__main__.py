@@ -49,7 +49,9 @@ def animate(options: argparse.Namespace) -> None:
     result = animate_to_video(load_avatar_folder(options.avatar), options.motion, options.video, settings)
     for note in result.notes:
         print(f"note: {note}")
-    print(f"wrote {options.video}: {result.frames} frames in {result.seconds:.2f} s ({result.fps:.0f} frames per second)")
+    print(
+        f"wrote {options.video}: {result.frames} frames in {result.seconds:.2f} s ({result.fps:.0f} frames per second)"
+    )
 
 
 def export(options: argparse.Namespace) -> None:
@@ -101,12 +103,16 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("animate", help="move an avatar and write a video")
     verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
-    verb.add_argument("--motion", type=Path, nargs="+", required=True, metavar="FILE", help="motion clip, one or two files")
+    verb.add_argument(
+        "--motion", type=Path, nargs="+", required=True, metavar="FILE", help="motion clip, one or two files"
+    )
     verb.add_argument("--video", type=Path, required=True, metavar="OUT", help="OUT.mp4, or a folder for PNG frames")
     verb.add_argument("--size", default="512", help="pixels of one view: 512 (the default) or 640x360")
     verb.add_argument("--fps", type=float, help="frames per second (default: the clip's)")
     verb.add_argument("--layout", choices=("single", "turntable", "four"), default="single")
-    verb.add_argument("--background", default="grey", metavar="COLOUR", help="name, #rrggbb or transparent (PNG frames)")
+    verb.add_argument(
+        "--background", default="grey", metavar="COLOUR", help="name, #rrggbb or transparent (PNG frames)"
+    )
     verb.set_defaults(verb=animate)
 
     verb = verbs.add_parser("export", help="write one pose for other programs")

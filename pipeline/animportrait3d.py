@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from diffusers import DiffusionPipeline
@@ -39,6 +39,18 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
     def __init__(self) -> None:
         super().__init__()
         self.register_to_config()
+
+    @overload
+    def __call__(
+        self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ...,
+        callback_on_step_end: StepCallback | None = ..., return_dict: Literal[True] = True,
+    ) -> AnimPortrait3DOutput: ...  # fmt: skip
+
+    @overload
+    def __call__(
+        self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ...,
+        callback_on_step_end: StepCallback | None = ..., return_dict: Literal[False],
+    ) -> tuple[list[SplatAvatar], list[Recipe]]: ...  # fmt: skip
 
     @torch.no_grad()
     def __call__(

@@ -229,25 +229,25 @@ class SplatAvatar(ModelMixin, ConfigMixin):
 
     def _assemble_rig(self) -> Rig:
         config = self.config
-        names = tuple(config.landmark_names)
+        names = tuple(config["landmark_names"])
         landmarks = Landmarks(names, self.rig_landmark_faces.long(), self.rig_landmark_barycentrics) if names else None
         drivers = tuple(
             Driver(int(expression), int(joint), (x, y, z), radians)
-            for expression, joint, x, y, z, radians in config.drivers
+            for expression, joint, x, y, z, radians in config["drivers"]
         )
         return Rig(
             vertices=self.rig_vertices,
             faces=self.rig_faces.long(),
             expressions=self.rig_expressions,
-            expression_names=tuple(config.expression_names),
-            basis=config.basis,
+            expression_names=tuple(config["expression_names"]),
+            basis=config["basis"],
             joints=self.rig_joints,
-            joint_names=tuple(config.joint_names),
-            parents=tuple(config.parents),
+            joint_names=tuple(config["joint_names"]),
+            parents=tuple(config["parents"]),
             weights=self.rig_weights,
-            regions=dict(zip(config.region_names, self.rig_regions, strict=True)),
-            uv=self.rig_uv if config.has_uv else None,
+            regions=dict(zip(config["region_names"], self.rig_regions, strict=True)),
+            uv=self.rig_uv if config["has_uv"] else None,
             landmarks=landmarks,
-            pose_dirs=self.rig_pose_dirs if config.num_pose_dirs else None,
+            pose_dirs=self.rig_pose_dirs if config["num_pose_dirs"] else None,
             drivers=drivers,
         )

@@ -55,7 +55,9 @@ def check_target(folder: Path) -> None:
 def load_avatar_folder(folder: Path) -> SplatAvatar:
     """Read the avatar of an avatar folder. Raises `UserError` when it is missing or damaged."""
     if not folder.is_dir():
-        raise UserError(f"there is no avatar folder {folder}; make one with: python -m pipeline create PROMPT --out DIR")
+        raise UserError(
+            f"there is no avatar folder {folder}; make one with: python -m pipeline create PROMPT --out DIR"
+        )
     for name in ("config.json", WEIGHTS):
         if not (folder / name).is_file():
             raise UserError(f"{folder} is not a whole avatar folder: {name} is missing; make the avatar again")

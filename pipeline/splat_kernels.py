@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline.geometry import SMALLEST_EDGE
 
+ONE, HALF, THIRD, LEAST = np.array([1, 1 / 2, 1 / 3, SMALLEST_EDGE], np.float32)
 FRAME_WIDTH = 17
 """Floats per triangle: 9 rotation (row by row), 4 quaternion wxyz, 3 origin, 1 scale."""
 
@@ -44,14 +45,12 @@ def _array(tensor: Tensor) -> np.ndarray:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _unit(x, y, z):
     length = math.sqrt(x * x + y * y + z * z)
-    inverse = np.float32(1) / max(length, np.float32(SMALLEST_EDGE))
+    inverse = ONE / max(length, LEAST)
     return x * inverse, y * inverse, z * inverse, length
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _frames(vertices, faces, out):
-    third = np.float32(1 / 3)
-    half = np.float32(0.5)
     for f in range(faces.shape[0]):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
         sx, sy, sz = vertices[k, 0] - vertices[i, 0], vertices[k, 1] - vertices[i, 1], vertices[k, 2] - vertices[i, 2]
@@ -66,16 +65,15 @@ def _frames(vertices, faces, out):
         w, x, y, z = _quaternion(ax, nx, bx, ay, ny, by, az, nz, bz)
         out[f, 9], out[f, 10], out[f, 11], out[f, 12] = w, x, y, z
         for c in range(3):
-            out[f, 13 + c] = (vertices[i, c] + vertices[j, c] + vertices[k, c]) * third
-        out[f, 16] = half * (edge + abs(bx * sx + by * sy + bz * sz))
+            out[f, 13 + c] = (vertices[i, c] + vertices[j, c] + vertices[k, c]) * THIRD
+        out[f, 16] = HALF * (edge + abs(bx * sx + by * sy + bz * sz))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _quaternion(m00, m01, m02, m10, m11, m12, m20, m21, m22):
     """Unit wxyz of a rotation, by its largest component."""
-    one = np.float32(1)
-    ww, xx = one + m00 + m11 + m22, one + m00 - m11 - m22
-    yy, zz = one - m00 + m11 - m22, one - m00 - m11 + m22
+    ww, xx = ONE + m00 + m11 + m22, ONE + m00 - m11 - m22
+    yy, zz = ONE - m00 + m11 - m22, ONE - m00 - m11 + m22
     best = max(max(ww, xx), max(yy, zz))
     if best == ww:
         w, x, y, z = ww, m21 - m12, m02 - m20, m10 - m01
@@ -85,7 +83,7 @@ def _quaternion(m00, m01, m02, m10, m11, m12, m20, m21, m22):
         w, x, y, z = m02 - m20, m01 + m10, yy, m12 + m21
     else:
         w, x, y, z = m10 - m01, m02 + m20, m12 + m21, zz
-    inverse = one / math.sqrt(w * w + x * x + y * y + z * z)
+    inverse = ONE / math.sqrt(w * w + x * x + y * y + z * z)
     return w * inverse, x * inverse, y * inverse, z * inverse
 
 

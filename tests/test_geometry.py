@@ -37,7 +37,9 @@ def test_quaternions_multiply_like_matrices(first, second):
 def test_half_turns_survive_the_round_trip():
     for axis in torch.eye(3, dtype=torch.float64):
         matrix = axis_angle_to_matrix(axis * torch.pi)
-        np.testing.assert_allclose(quaternion_to_matrix(matrix_to_quaternion(matrix)).numpy(), matrix.numpy(), atol=1e-8)
+        np.testing.assert_allclose(
+            quaternion_to_matrix(matrix_to_quaternion(matrix)).numpy(), matrix.numpy(), atol=1e-8
+        )
 
 
 def test_rotation_at_zero_has_a_finite_gradient():

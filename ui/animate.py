@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
@@ -69,13 +70,11 @@ def notes_text(notes: Sequence[str]) -> str:
 
 @dataclass
 class Export:
-    """A video that is being made in its own thread, so that the page hears of it and may stop it."""
+    """How far a video has come."""
 
     done: int = 0
     total: int = 0
     result: AnimationResult | None = None
-    error: BaseException | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
 
     def count(self, done: int, total: int) -> None:
         self.done, self.total = done, total
@@ -87,7 +86,7 @@ def export_video(
     name: str | None,
     files: Sequence[str] | None,
     settings: AnimationSettings,
-) -> Iterator[tuple[Path | None, Export]]:
+) -> Generator[tuple[Path | None, Export]]:
     """Make the video; yields (None, progress) while it grows and (path, result) at the end.
 
     A transparent background gives a zip of PNG frames. Closing the iterator cancels the export, which leaves nothing
@@ -101,27 +100,17 @@ def export_video(
         )
     frames = parse_background(settings.background) is None
     target = folder / f"{secrets.token_hex(8)}{'-frames' if frames else '.mp4'}"
-    export = Export()
-
-    def work() -> None:
+    export, stop = Export(), threading.Event()
+    with ThreadPoolExecutor(1, thread_name_prefix="export") as maker:
+        making = maker.submit(
+            animate_to_video, avatar, clip, target, settings, progress=export.count, cancel=stop.is_set
+        )
         try:
-            export.result = animate_to_video(
-                avatar, clip, target, settings, progress=export.count, cancel=export.stop.is_set
-            )
-        except BaseException as error:  # handed to the thread that waits
-            export.error = error
-
-    worker = threading.Thread(target=work, name="export", daemon=True)
-    worker.start()
-    try:
-        while worker.is_alive():
-            worker.join(REPORT_EVERY)
-            yield None, export
-    finally:
-        export.stop.set()
-        worker.join()
-    if export.error is not None:
-        raise export.error
+            while not wait([making], REPORT_EVERY).done:
+                yield None, export
+        finally:
+            stop.set()
+    export.result = making.result()
     yield (Path(shutil.make_archive(str(target), "zip", target)) if frames else target), export
 
 
@@ -136,7 +125,7 @@ def animate_tab() -> dict[str, gr.components.Component]:
         elem_id="motion-files",
     )
     gr.Markdown("An .npz clip, or AnimPortrait3D's expression and pose .npy; a .wav adds sound.", elem_id="motion-help")
-    notes = gr.Markdown(elem_id="motion-notes")
+    notes = gr.Markdown(label="notes", elem_id="motion-notes")
     with gr.Accordion("Video", open=True, elem_id="video-settings"):
         with gr.Row():
             size = gr.Dropdown(list(SIZES), value=512, label="Pixels", min_width=100)
@@ -146,7 +135,7 @@ def animate_tab() -> dict[str, gr.components.Component]:
         with gr.Row():
             export = gr.Button("Export MP4", variant="primary", elem_id="export")
             cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
-    status = gr.Markdown(elem_id="export-status")
+    status = gr.Markdown(label="status", elem_id="export-status")
     video = gr.Video(label="Video", interactive=False, visible=False, elem_id="video")
     video_file = gr.File(label="Download", interactive=False, visible=False, elem_id="video-file")
     return {

@@ -103,7 +103,7 @@ def create_tab() -> dict[str, gr.components.Component]:
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, scale=3, min_width=120)
         dice = gr.Button("Another person", scale=2, min_width=120, elem_id="dice")
     gr.Examples([[example] for example in examples()], prompt, label="Try", elem_id="examples")
-    about_box = gr.Markdown(elem_id="about")
+    about_box = gr.Markdown(label="about", elem_id="about")
     files = gr.File(label="Yours to keep", interactive=False, visible=False, elem_id="files")
     ply = gr.Button("Prepare a PLY of the pose in the viewer", visible=False, elem_id="ply", size="sm")
     ply_file = gr.File(label="PLY of the pose", interactive=False, visible=False, elem_id="ply-file")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -22,6 +21,8 @@ LONGEST_QUEUE = 32
 LARGEST_UPLOAD = "64mb"
 CLEAN_UP = (600, 7200)
 """Seconds between two looks at Gradio's own file cache, and how long a file stays there."""
+QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+"""Options of events that only show and hide parts of the page."""
 HEADER = """
 <div id="promise"><h1>AnimPortrait3D</h1><p>Type a sentence. Get a talking 3D head that is yours to keep.</p></div>
 """
@@ -77,11 +78,9 @@ def _wire_create(
             Markdown, and the files: avatar.glb and the whole avatar folder as a zip.
         """
         with sentences():
-            made, shown, text, files = create(workshop, prompt, seed, lambda share, what: progress(share, desc=what))
-        kept = gr.File(files, visible=True)
-        return made, shown, text, kept, gr.Button(visible=True), gr.File(None, visible=False), None
+            return create(workshop, prompt, seed, lambda share, what: progress(share, desc=what))
 
-    def on_ply(avatar_id: str, pose: str = "") -> Any:
+    def on_ply(avatar_id: str, pose: str = "") -> str:
         """Write one pose as a plain 3D Gaussian splatting PLY.
 
         Args:
@@ -92,15 +91,22 @@ def _wire_create(
             The PLY file.
         """
         with sentences():
-            return gr.File(export_ply(workshop, avatar_id, pose), visible=True)
+            return export_ply(workshop, avatar_id, pose)
 
-    outputs = [avatar_id, viewer, tab["about"], tab["files"], tab["ply"], tab["ply_file"], moving["clip"]]
+    def show_files() -> tuple[Any, ...]:
+        return gr.File(visible=True), gr.Button(visible=True), gr.File(None, visible=False), None
+
+    outputs = [avatar_id, viewer, tab["about"], tab["files"]]
     inputs = [tab["prompt"], tab["seed"]]
     rolled = tab["dice"].click(roll_seed, None, tab["seed"], api_visibility="private", queue=False)
     shared: dict[str, Any] = {"concurrency_id": "create", "show_progress_on": tab["about"]}
-    gr.on([tab["make"].click, tab["prompt"].submit], on_create, inputs, outputs, api_name="create", **shared)
-    rolled.then(on_create, inputs, outputs, api_visibility="private", **shared)
-    tab["ply"].click(on_ply, [avatar_id, pose], tab["ply_file"], api_name="export_ply", js=POSE_OF_VIEWER)
+    for made in (
+        gr.on([tab["make"].click, tab["prompt"].submit], on_create, inputs, outputs, api_name="create", **shared),
+        rolled.then(on_create, inputs, outputs, api_visibility="private", **shared),
+    ):
+        made.success(show_files, None, [tab["files"], tab["ply"], tab["ply_file"], moving["clip"]], **QUIET)
+    written = tab["ply"].click(on_ply, [avatar_id, pose], tab["ply_file"], api_name="export_ply", js=POSE_OF_VIEWER)
+    written.success(_shown, None, tab["ply_file"], **QUIET)
 
 
 def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewer: Any) -> None:
@@ -140,25 +146,29 @@ def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewe
             background: a colour name or #rrggbb, or transparent for a zip of PNG frames.
 
         Returns:
-            The video, the file to download, a line on the progress, and the Export and Cancel buttons' state.
+            The video (none where the background is transparent), the file to download, and a line on the progress.
         """
         settings = AnimationSettings(int(size), int(size), fps or None, layout, background)
-        working = gr.Button(visible=False), gr.Button(visible=True)
-        resting = gr.Button(visible=True), gr.Button(visible=False)
         with sentences(), closing(export_video(workshop, avatar_id, clip, files, settings)) as steps:
             for path, export in steps:
                 if path is None:
                     progress((export.done, export.total or None), desc="Drawing", unit="frames")
                     line = f"{export.done} of {export.total} frames" if export.total else "Reading the clip"
-                    yield gr.skip(), gr.skip(), line, *working
+                    yield gr.skip(), gr.skip(), line
                     continue
                 result = export.result
                 assert result is not None
                 line = f"{result.frames} frames in {result.seconds:.1f} s ({result.fps:.0f} frames per second)"
-                yield _video(path), gr.File(str(path), visible=True), line, *resting
+                yield str(path) if path.suffix == ".mp4" else None, str(path), line
 
-    def rest() -> tuple[Any, Any]:
+    def busy() -> tuple[Any, Any]:
+        return gr.Button(visible=False), gr.Button(visible=True)
+
+    def idle() -> tuple[Any, Any]:
         return gr.Button(visible=True), gr.Button(visible=False)
+
+    def show_video(background: str) -> tuple[Any, Any]:
+        return gr.Video(visible=background != "transparent"), gr.File(visible=True)
 
     inputs = [avatar_id, tab["clip"], tab["files"]]
     for name, happens in (("play", tab["clip"].input), ("play_files", tab["files"].change)):
@@ -167,18 +177,17 @@ def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewe
             api_visibility="public" if name == "play" else "private",
         )  # fmt: skip
     settings = [tab["size"], tab["fps"], tab["layout"], tab["background"]]
-    outputs = [tab["video"], tab["video_file"], tab["status"], tab["export"], tab["cancel"]]
+    outputs = [tab["video"], tab["video_file"], tab["status"]]
+    buttons = [tab["export"], tab["cancel"]]
+    tab["export"].click(busy, None, buttons, **QUIET)
     running = tab["export"].click(
         on_export, [*inputs, *settings], outputs, api_name="animate", concurrency_id="export",
         show_progress_on=tab["status"],
     )  # fmt: skip
-    running.failure(rest, None, [tab["export"], tab["cancel"]], api_visibility="private", queue=False)
-    tab["cancel"].click(
-        rest, None, [tab["export"], tab["cancel"]], cancels=[running], api_visibility="private", queue=False
-    )
+    running.success(show_video, tab["background"], [tab["video"], tab["video_file"]], **QUIET)
+    running.then(idle, None, buttons, **QUIET)
+    tab["cancel"].click(idle, None, buttons, cancels=[running], **QUIET)
 
 
-def _video(path: Path) -> gr.Video:
-    """The video, or nothing to see where the result is a zip of frames."""
-    shown = path.suffix == ".mp4"
-    return gr.Video(str(path) if shown else None, visible=shown)
+def _shown() -> Any:
+    return gr.update(visible=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,8 @@ import gradio as gr
 from pipeline.errors import UserError
 
 OUR_FAULT = "Something went wrong on our side; the details are in the server's log. Please try again."
+MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~:-]")
+"""Characters that mean something in Markdown."""
 log = logging.getLogger(__name__)
 
 
@@ -29,13 +33,12 @@ def sentences() -> Iterator[None]:
 
 
 def capitalised(sentence: str) -> str:
-    """First letter large, full stop at the end."""
-    return sentence[:1].upper() + sentence[1:] + ("" if sentence.endswith((".", "!", "?")) else ".")
+    """First letter large unless the sentence begins with a name of something, full stop at the end."""
+    first = sentence.split(" ", 1)[0]
+    start = sentence[:1].upper() if first.isalpha() else sentence[:1]
+    return start + sentence[1:] + ("" if sentence.endswith((".", "!", "?")) else ".")
 
 
 def plain(text: str) -> str:
     """Text of a visitor, safe inside Markdown: nothing in it is markup."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!|~:" else _ENTITIES.get(letter, letter) for letter in text)
-
-
-_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;"}
+    return html.escape(MARKUP.sub(r"\\\g<0>", text), quote=False)

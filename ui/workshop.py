@@ -12,8 +12,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.animportrait3d import AnimPortrait3DPipeline
+from pipeline.animportrait3d import AnimPortrait3DPipeline, StepCallback
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
 from pipeline.errors import UserError
@@ -24,6 +25,8 @@ KEEP_SECONDS = 2 * 3600
 LOADED_AT_ONCE = 8
 """Avatars that stay in memory, some 15 MB each."""
 WARM_UP_PROMPT = "a woman with long hair, glasses and earrings in a suit"
+NEXT_STEPS = {"understand": (0.2, "Building the head"), "build": (0.75, "Packing it for the browser")}
+"""Step of the pipeline that has ended → share done and what comes next."""
 ID = re.compile(r"[0-9a-f]{32}")
 
 Report = Callable[[float, str], None]
@@ -66,12 +69,7 @@ class Workshop:
             report(0.05, "Waiting for the workshop")
         with self._making:
             report(0.1, "Reading the sentence")
-            shares = {"understand": (0.2, "Building the head"), "build": (0.75, "Packing it for the browser")}
-            output = self._pipe(
-                prompt,
-                seed=seed,
-                callback_on_step_end=lambda pipe, index, name, tensors: report(*shares[name]) or tensors,
-            )
+            output = self._pipe(prompt, seed=seed, callback_on_step_end=_reporting(report))
             avatar, recipe = output.avatars[0], output.recipes[0]
             name = secrets.token_hex(16)
             folder = self.root / name / "avatar"
@@ -111,3 +109,13 @@ class Workshop:
             self._loaded.move_to_end(avatar_id)
             while len(self._loaded) > LOADED_AT_ONCE:
                 self._loaded.popitem(last=False)
+
+
+def _reporting(report: Report) -> StepCallback:
+    """The pipeline's callback in the page's terms."""
+
+    def step_ended(pipe: AnimPortrait3DPipeline, index: int, name: str, tensors: dict[str, Any]) -> dict[str, Any]:
+        report(*NEXT_STEPS[name])
+        return tensors
+
+    return step_ended

@@ -21,7 +21,7 @@ def draw(avatar: SplatAvatar, vertices: Tensor, camera: Camera, background: tupl
     picture, _, _ = rasterize(
         posed.means, posed.quats, posed.scales, posed.opacities, posed.colors if degree is None else posed.sh,
         camera.viewmat[None], camera.K[None], camera.width, camera.height,
-        sh_degree=degree, backgrounds=torch.tensor([background]), rasterize_mode=avatar.config.rasterize_mode,
+        sh_degree=degree, backgrounds=torch.tensor([background]), rasterize_mode=avatar.config["rasterize_mode"],
     )  # fmt: skip
     return picture[0].clamp(0, 1)
 

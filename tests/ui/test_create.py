@@ -65,3 +65,4 @@ def test_a_visitors_words_are_never_markup():
 def test_sentences_start_large_and_end():
     assert capitalised("the seed is -1") == "The seed is -1."
     assert capitalised("Why?") == "Why?"
+    assert capitalised("clip_a.npz is damaged") == "clip_a.npz is damaged."
