@@ -16,7 +16,7 @@ from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.brows import make_brows
 from pipeline.priors.procedural.cloth import make_cloth
 from pipeline.priors.procedural.eyes import make_eyes
-from pipeline.priors.procedural.hair import make_hair
+from pipeline.priors.procedural.head_hair import make_hair
 from pipeline.priors.procedural.mouth import make_mouth
 from pipeline.priors.procedural.shading import KEY, shade
 from pipeline.priors.procedural.skin import make_skin

@@ -7,7 +7,7 @@ from pipeline.avatar import Layer
 from pipeline.heads.anny import AnnyHead
 from pipeline.priors.procedural.attributes import Attributes, HairAttributes
 from pipeline.priors.procedural.beard import beard_inside, beard_tint
-from pipeline.priors.procedural.hair import make_hair
+from pipeline.priors.procedural.head_hair import make_hair
 from pipeline.priors.procedural.surface import Surface
 
 CHIN, MOUSTACHE, JAW, FOREHEAD, LIPS, NOSE = np.float32(

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from pipeline.avatar import Layer
 from pipeline.heads.anny import AnnyHead
 from pipeline.priors.procedural.attributes import HAIR_STYLES, Attributes, HairAttributes
-from pipeline.priors.procedural.hair import make_hair, scalp_tint
+from pipeline.priors.procedural.hair import scalp_tint
 from pipeline.priors.procedural.hair.cage import REGION
 from pipeline.priors.procedural.hair.hairline import Hairline
 from pipeline.priors.procedural.hair.scalp import Scalp
+from pipeline.priors.procedural.head_hair import make_hair
 from pipeline.priors.procedural.surface import Surface
 
 CROWN, FOREHEAD, CHEEK, NAPE, NOSE = np.float32(

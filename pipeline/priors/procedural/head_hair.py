@@ -1,4 +1,4 @@
-"""From attributes to the hair of the scalp."""
+"""All hair of one head: scalp and beard, in one density, so that each shades the other."""
 
 from __future__ import annotations
 
