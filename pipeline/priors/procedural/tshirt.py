@@ -9,7 +9,16 @@ from pipeline.avatar import Layer
 from pipeline.priors.procedural import palette
 from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.fields import noise, smoothstep
-from pipeline.priors.procedural.garment import DISC, Drape, Neckline, above_cut, bent_normals, fold_field, trunk
+from pipeline.priors.procedural.garment import (
+    DISC,
+    Drape,
+    Neckline,
+    above_cut,
+    bent_normals,
+    bust_opacity,
+    fold_field,
+    trunk,
+)
 from pipeline.priors.procedural.sheets import sheet_normals, sheet_splats
 from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal
 from pipeline.priors.procedural.surface import Samples
@@ -66,7 +75,7 @@ def _body(drape: Drape, color: Floats, rng: np.random.Generator) -> Splats:
         position=position,
         rotation=frame_from_normal(normal),
         scale=np.stack([wide, wide, samples.spacing * 0.12], axis=1),
-        opacity=0.97,
+        opacity=bust_opacity(samples.template),
         albedo=color * _weave(samples, rng)[:, None],
         normal=bent_normals(normal, samples.template, FOLD_DEPTH),
         ambient=ambient * hollow,
