@@ -59,11 +59,11 @@ class Loose(Style):
             x, y, z = np.abs(at[:, 0]), at[:, 1], at[:, 2]
             lateral = side * np.clip(1.15 - x / 0.075, 0, 1) * front
             # over the crown hair runs back, at the temples it opens the face, on the shoulders it goes to one side
-            back = -0.75 * (1 - front) - 0.85 * front * smoothstep(0.015, 0.045, x)
+            back = -0.75 * (1 - front) - front * (0.45 + 0.45 * smoothstep(0.015, 0.045, x))
             parted = 0.35 * smoothstep(-0.02, -0.10, y) + 0.9 * smoothstep(-0.10, -0.15, y)
             ahead = back * smoothstep(-0.02, 0.04, y) + forward * parted
             steep = np.hypot(x / 0.078, np.minimum(z, 0) / 0.085)
-            down = -0.15 - 1.1 * smoothstep(0.45, 1.0, steep) - 0.8 * smoothstep(0.05, -0.05, y)
+            down = -0.15 * (1 - front) - 1.1 * smoothstep(0.45, 1.0, steep) - 0.8 * smoothstep(0.05, -0.05, y)
             out = np.stack([lateral, down, ahead], axis=1)
             # what hangs is heavy: it falls back to the column below the widest part of the head
             column = np.stack([at[:, 0] / HANG[0], np.zeros_like(y), (z - HANG_MIDDLE) / HANG[1]], axis=1)

@@ -26,7 +26,7 @@ FEET = [[0, 0.7, 0.7], [1, 0.3, 0], [-1, 0.3, 0], [0, 0.2, -1], [0, 1, 0]]
 """Directions in which the skull is measured: forehead, sides, back, crown."""
 EAR_ROOT = 0.074
 """Adult metres beside the middle of the skull where the ears begin."""
-EAR_RELIEF = 0.35
+EAR_RELIEF = 0.75
 """Share of an ear's height that stays when hair lies over it."""
 
 
