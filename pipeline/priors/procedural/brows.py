@@ -38,13 +38,17 @@ def brow_color(attributes: Attributes) -> Floats:
     return mix(own * 0.75, srgb(44, 32, 26), 0.40 * (1 - attributes.hair.gray) * float(smoothstep(0.0, 0.08, own.mean())))
 
 
+def _child(attributes: Attributes) -> float:
+    return float(smoothstep(16, 6, attributes.age))
+
+
 def brow_middle(x: Floats, attributes: Attributes) -> tuple[Floats, Floats]:
     """Height of the brow's middle and half its width at distance x from the midline, template metres."""
     male, female = (np.interp(x, BROW_X, BROW_Y[kind]) for kind in ("male", "female"))
     middle = male + (female - male) * attributes.gender
     # the folds of age pull the head of the brow down into a frown that nobody means
     middle = middle + 0.0022 * attributes.wrinkles * (0.6 * np.exp(-(((x - 0.010) / 0.012) ** 2)) - 0.4 * smoothstep(0.02, 0.04, x))
-    bushy = (0.72 + 0.56 * attributes.eyebrows) * (1.08 - 0.24 * attributes.gender)
+    bushy = (0.72 + 0.56 * attributes.eyebrows) * (1.08 - 0.24 * attributes.gender) * (1 - 0.25 * _child(attributes))
     return middle, np.interp(x, BROW_X, BROW_HALF) * bushy
 
 
@@ -59,7 +63,7 @@ def brow_cover(template: Floats, attributes: Attributes) -> Floats:
 
 def _brow(surface: Surface, attributes: Attributes, side: str, rng: np.random.Generator) -> Splats:
     sign = 1.0 if side == "left" else -1.0
-    count = int(BROW_HAIRS * (0.62 + 0.76 * attributes.eyebrows) * (1.15 - 0.25 * attributes.gender))
+    count = int(BROW_HAIRS * (0.62 + 0.76 * attributes.eyebrows) * (1.15 - 0.25 * attributes.gender) * (1 - 0.35 * _child(attributes)))
     u = rng.random(count) ** 0.95
     x = BROW_X[0] + (BROW_X[-1] - BROW_X[0]) * u
     middle, half = brow_middle(x, attributes)
@@ -77,7 +81,7 @@ def _brow(surface: Surface, attributes: Attributes, side: str, rng: np.random.Ge
     bend = _along_skin(np.stack([sign * np.ones(count), -0.55 * np.ones(count), np.zeros(count)], axis=1), root.normal)
     path = direction[:, None] * t + 0.30 * (bend - direction)[:, None] * t**2 + root.normal[:, None] * (0.05 + 0.10 * t * (1 - t))
     color = brow_color(attributes) * np.exp(0.22 * rng.standard_normal((count, 1)))
-    thick = rng.uniform(0.085e-3, 0.135e-3, count) * (1.12 - 0.18 * attributes.gender) * surface.size
+    thick = rng.uniform(0.085e-3, 0.135e-3, count) * (1.12 - 0.18 * attributes.gender) * (1 - 0.2 * _child(attributes)) * surface.size
     return curve_splats(
         Layer.BROW,
         Shading.HAIR,

@@ -21,7 +21,7 @@ PUPIL = 0.36
 """Radius of the pupil in radii of the iris, in bright light."""
 BACK = 1.85
 """Radians from the gaze to where the ball's coat ends: a turned eye still shows no edge."""
-IRIS_DISCS, WHITE_DISCS, FIBRES, VEINS = 800, 1100, 170, 14
+IRIS_DISCS, WHITE_DISCS, FIBRES, VEINS = 700, 850, 150, 14
 OCCLUSION_RAYS, SHADOW_RAYS, SHADOW_SPREAD = 32, 12, 0.24
 WHITE = srgb(228, 223, 218)
 CARUNCLE = (0.0176, 0.7268, 0.1335)

@@ -19,7 +19,7 @@ BULGE = 0.9e-3
 """How far the middle of a tooth stands out from the arch, metres."""
 ARCH_MIDDLE = np.float32([0, 0.665, 0.100])
 """Inside both rows of teeth on the template."""
-GUM_ABOVE = 3.4e-3
+GUM_ABOVE = 2.6e-3
 """Height of the gum that is drawn beyond the necks of the teeth, metres."""
 
 
@@ -126,7 +126,7 @@ def _enamel(a: Floats, t: Floats, attributes: Attributes, rng: np.random.Generat
 
 def _gum(surface: Surface, arch: Arch, wall: Mask, sign: float, middle: float, width: float, neck: float) -> Splats:
     """Pink scallops between and beyond the necks."""
-    a, b, cell = _grid(width, GUM_ABOVE + 2.4e-3)
+    a, b, cell = _grid(width, GUM_ABOVE + 2.4e-3, 0.95e-3)
     a = a / (width / 2)
     height = neck - 2.0e-3 + b
     scallop = neck - 0.9e-3 - 1.5e-3 * np.abs(a) ** 2.2
@@ -154,10 +154,10 @@ def _gum(surface: Surface, arch: Arch, wall: Mask, sign: float, middle: float, w
     )
 
 
-def _grid(width: float, height: float) -> tuple[Floats, Floats, float]:
+def _grid(width: float, height: float, step: float = GRID) -> tuple[Floats, Floats, float]:
     """Staggered points of a plate: across −width/2…width/2, up 0…height, and their spacing, metres."""
-    across = max(3, round(width / GRID))
-    rows = max(3, round(height / GRID))
+    across = max(3, round(width / step))
+    rows = max(3, round(height / step))
     x, y = np.meshgrid((np.arange(across) + 0.5) / across - 0.5, (np.arange(rows) + 0.5) / rows)
     x = x + np.where(np.arange(rows) % 2, 0.25, -0.25)[:, None] / across
     return (x * width).ravel().astype(np.float32), (y * height).ravel().astype(np.float32), max(width / across, height / rows)
@@ -197,7 +197,7 @@ def _depth(place: Samples) -> Floats:
 
 
 def _tongue(surface: Surface, rng: np.random.Generator) -> Splats:
-    samples = surface.sample(surface.regions["tongue"], 0.0022 * surface.size, rng)
+    samples = surface.sample(surface.regions["tongue"], 0.0025 * surface.size, rng)
     place = samples.template
     groove = bump(place, (0, 0.664, 0.122), (0.0016, 0.02, 0.016))
     bumps = noise(place, 0.0018, 2)

@@ -110,8 +110,8 @@ def spacing(surface: Surface, faces: Mask, attributes: Attributes) -> Floats:
         return cKDTree(centre[mask]).query(centre)[0] < BORDER
 
     wanted = np.full(len(centre), 4.2e-3, np.float32)
-    wanted[y > 0.54] = 3.0e-3
-    wanted[y > 0.60] = 2.6e-3
+    wanted[y > 0.54] = 3.2e-3
+    wanted[y > 0.60] = 2.7e-3
     wanted[(y > 0.61) & (z > 0.05) & (y < 0.81) & (x < 0.085)] = 1.65e-3
     wanted[(y > 0.64) & (y < 0.76) & (z > 0.115) & (x < 0.052)] = 1.4e-3
     wanted[within["ears"]] = 1.8e-3
@@ -120,7 +120,7 @@ def spacing(surface: Surface, faces: Mask, attributes: Attributes) -> Floats:
     wanted[near(within["lips"])] = 0.90e-3
     wanted[within["lips"]] = 0.75e-3
     wanted[near(within["eyelids"])] = 0.95e-3
-    wanted[within["inner_mouth"]] = 1.9e-3
+    wanted[within["inner_mouth"]] = 2.2e-3
     return wanted * np.float32(surface.size)
 
 
@@ -154,7 +154,7 @@ def _light(surface: Surface, samples: Samples, parts: Parts) -> tuple[Floats, Fl
     round_eye = _round_eye(samples.template) * (1 - parts.socket)
     cavity = smoothstep(0.42, 0.12, ambient) * (1 - round_eye) * (1 - parts.lining) * (1 - parts.lips)
     cavity *= samples.template[:, 1] > 0.60
-    cavity = np.maximum(cavity, 0.8 * bump(mirrored(samples.template), NOSTRIL, (0.0030, 0.0013, 0.0028)))
+    cavity = np.maximum(cavity, 0.55 * bump(mirrored(samples.template), NOSTRIL, (0.0034, 0.0016, 0.0030)))
     # lids are lit as if half open: what is shaded under the brow shows when they close
     ambient = np.maximum(ambient, 0.78 * round_eye)
     shadow = np.maximum(shadow, 0.66 * round_eye)
