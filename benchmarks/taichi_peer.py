@@ -32,15 +32,16 @@ def _blend(
             i = ids[entry]
             dx, dy = x + 0.5 - splats[i, 0], y + 0.5 - splats[i, 1]
             power = 0.5 * (splats[i, 2] * dx * dx + splats[i, 4] * dy * dy) + splats[i, 3] * dx * dy
-            alpha = ti.min(0.999, splats[i, 5] * ti.exp(-power))
-            if alpha >= 1.0 / 255.0:
-                following = rest * (1.0 - alpha)
-                if following <= 1e-4:
-                    break
-                red += alpha * rest * splats[i, 6]
-                green += alpha * rest * splats[i, 7]
-                blue += alpha * rest * splats[i, 8]
-                rest = following
+            if power < 5.55:  # beyond, alpha is below 1/255 whatever the opacity: spares the exponential
+                alpha = ti.min(0.999, splats[i, 5] * ti.exp(-power))
+                if alpha >= 1.0 / 255.0:
+                    following = rest * (1.0 - alpha)
+                    if following <= 1e-4:
+                        break
+                    red += alpha * rest * splats[i, 6]
+                    green += alpha * rest * splats[i, 7]
+                    blue += alpha * rest * splats[i, 8]
+                    rest = following
         out[y, x, 0], out[y, x, 1], out[y, x, 2] = red, green, blue
 
 

@@ -149,28 +149,28 @@ def rasterize_rgb8(
     Returns:
         (height, width, 3) uint8, which is `out` when given.
     """
-    arrays = [np.ascontiguousarray(x, np.float32) for x in (means, quats, scales, opacities, colors)]
-    splats = Splats(*arrays)
-    n = len(splats.means)
-    expected = ((n, 3), (n, 4), (n, 3), (n,), (n, 3))
-    for name, array, shape in zip(("means", "quats", "scales", "opacities", "colors"), arrays, expected, strict=True):
+    given = {"means": means, "quats": quats, "scales": scales, "opacities": opacities, "colors": colors}
+    given |= {"viewmat": viewmat, "K": K, "background": background}
+    arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in given.items()}
+    n = len(arrays["means"])
+    expected = ((n, 3), (n, 4), (n, 3), (n,), (n, 3), (4, 4), (3, 3), (3,))
+    for (name, array), shape in zip(arrays.items(), expected, strict=True):
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}; {shape} is needed for {n} splats.")
+    *parameters, pose, intrinsics, behind = arrays.values()
     _check_size(width, height)
     _check_choice("rasterize_mode", rasterize_mode, get_args(RasterizeMode))
     if out is None:
         out = np.empty((height, width, 3), np.uint8)
     elif out.shape != (height, width, 3) or out.dtype != np.uint8:
         raise ValueError(f"out is {out.dtype} {out.shape}; uint8 {(height, width, 3)} is needed.")
-    view = View(
-        np.asarray(viewmat, np.float32), np.asarray(K, np.float32), width, height, near_plane, far_plane, eps2d,
-        antialiased=rasterize_mode == "antialiased",
-    )  # fmt: skip
+    antialiased = rasterize_mode == "antialiased"
+    view = View(pose, intrinsics, width, height, near_plane, far_plane, eps2d, antialiased=antialiased)
     lease = Lease(1)
-    frame = Frame(splats, view, lease.buffers[0])
+    frame = Frame(Splats(*parameters), view, lease.buffers[0])
     frame.project()
     frame.bin()
-    frame.blend_rgb8(np.asarray(background, np.float32), out)
+    frame.blend_rgb8(behind, out)
     return out
 
 

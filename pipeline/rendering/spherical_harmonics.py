@@ -51,5 +51,6 @@ def sh_colors(degree: int, directions: Tensor, coefficients: Tensor) -> Tensor:
     if degree == 0:
         color = C0 * coefficients[..., 0, :]
     else:
-        color = (sh_basis(degree, directions)[..., None] * coefficients[..., :count, :]).sum(-2)
+        basis = sh_basis(degree, directions).to(coefficients.dtype)
+        color = torch.einsum("...k,...kc->...c", basis, coefficients[..., :count, :])
     return (color + 0.5).clamp_min(0.0)

@@ -116,7 +116,13 @@ def test_what_does_not_fit_is_said(change: dict[str, Any], sentence: str) -> Non
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("colors", np.ones((3, 4), np.float32)), ("out", np.ones((8, 9, 3), np.uint8)), ("rasterize_mode", "no")],
+    [
+        ("colors", np.ones((3, 4), np.float32)),
+        ("out", np.ones((8, 9, 3), np.uint8)),
+        ("rasterize_mode", "no"),
+        ("K", np.eye(4)),
+        ("background", (0, 0)),
+    ],
 )
 def test_what_does_not_fit_a_frame_is_said(name: str, value: Any) -> None:
     arguments: dict[str, Any] = {

@@ -97,6 +97,19 @@ def test_expected_depth_and_several_cameras() -> None:
         assert relative_error(a.grad, b.grad) < 1e-3
 
 
+def test_depth_alone_and_double_precision_inputs() -> None:
+    scene = random_scene(count=40).double()
+    ours, theirs = leaves(scene.parameters[:4]), leaves(scene.parameters[:4])
+    render, _, _ = rasterize(*ours, scene.colors, *scene.camera, render_mode="D")
+    expected = render_reference(*theirs, scene.colors, scene.viewmat, scene.K, scene.width, scene.height)
+    weights = loss_weights(tuple(render[0].shape), expected.certain, 5)
+    (render[0] * weights).sum().backward()
+    (expected.depth * weights).sum().backward()
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.grad.dtype == torch.float64
+        assert relative_error(a.grad, b.grad) < 1e-3
+
+
 def test_projected_means_carry_their_own_gradient() -> None:
     """Moving the principal point moves every projected mean alike, so their gradients add up to its."""
     scene = random_scene()

@@ -73,7 +73,7 @@ def _tile_span(records, o, y, x_first, x_last):
     right = mx + slope * at_right + math.sqrt(max(f32(0), q0 - q1 * at_right * at_right))
     left = mx + slope * at_left - math.sqrt(max(f32(0), q0 - q1 * at_left * at_left))
     first = max(x_first, int(max(left, f32(0))) // TILE)
-    last = min(x_last, int(min(right, f32(1e6))) // TILE) if right >= f32(0) else -1
+    last = min(x_last, int(min(right, f32(2e6))) // TILE) if right >= f32(0) else -1
     return first, last
 
 

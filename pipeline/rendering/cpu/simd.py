@@ -38,7 +38,11 @@ _ELEMENT = {"float": _F32, "int": _I32, "mask": ir.IntType(1)}
 
 
 def kernel(function: Callable) -> Any:
-    """Compiles a function to machine code that runs without the GIL and is kept on disk (NUMBA_CACHE_DIR)."""
+    """Compiles a function to machine code that runs without the GIL and is kept on disk (NUMBA_CACHE_DIR).
+
+    Numba compiles anew when the kernel's own file has changed; after a change to something that it inlines from another
+    file, such as this one, clear that folder.
+    """
     return njit(**_OPTIONS)(function)
 
 
