@@ -136,7 +136,7 @@ def _wear(words: Words) -> None:
         ("sweater|jumper|pullover|turtleneck|cardigan|jersey", "sweater", {}),
         ("dress|gown|blouse", "dress", FEMALE),
         ("tank top|vest|polo|polo shirt", "vest", {}),
-        ("scrubs|uniform|robe|sari|kimono", "costume", {}),
+        ("scrubs|uniform|robe|sari|kimono", "garment of this kind", {}),
     ):
         takes = f"a {garment} is not available in this version; a t-shirt takes its place"
         add(words, phrases, Term(says={"garment": "tshirt"}, implies=implies, target="clothing", note=takes))
