@@ -66,7 +66,7 @@ def _body(drape: Drape, color: Floats, rng: np.random.Generator) -> Splats:
     ambient, shadow = drape.light(position, normal)
     hollow = 1 - 0.16 * smoothstep(0, -1.5 * FOLD_DEPTH, folds)
     # the collar's edge leaves a soft shadow
-    hollow *= 1 - 0.35 * np.exp(-(((below - COLLAR_WIDTH) / 0.0035) ** 2))
+    hollow *= 1 - 0.2 * np.exp(-(((below - COLLAR_WIDTH) / 0.006) ** 2))
     wide = samples.spacing * DISC
     return Splats.of(
         Layer.CLOTH,
