@@ -27,6 +27,7 @@ const LABEL = '3D head. Drag or use the arrow keys to turn it, plus and minus to
  *   setJoint(control, turn, angle)  moves a joint slider, e.g. ('Head', 'Turn', 0.3), radians
  *   setPose(expression, rotations)  a final pose as Rig.pose of the pipeline takes it: arrays in the rig's order or
  *                                   {name: value} and {joint: [x, y, z]}; ends the clip, sliders add to it
+ *   pose()                          the pose on screen, {expression: {name: value}, rotations: {joint: [x, y, z]}}, zeros left out
  *   play(clip, {audio})             a clip's URL or object, or nothing to go on; promise
  *   pause(), seek(seconds)
  *   camera.get(), camera.set({yaw, pitch, distance, fov, target}), camera.reset()
@@ -75,7 +76,7 @@ class Viewer {
     this.message = element('p', {class: 'message', role: 'alert', hidden: true});
     const over = ui ? [this.toolbar.root, this.toolbar.swatches, this.transport.root, this.toolbar.help] : [];
     const picture = element('div', {class: 'stage'}, this.canvas, this.bar, this.message, ...over);
-    this.root = element('div', {class: 'viewer'}, picture, ...(ui ? [this.panel.root] : []));
+    this.root = element('div', {class: ui ? 'viewer' : 'viewer bare'}, picture, ...(ui ? [this.panel.root] : []));
     this.host = element('div', {class: 'avatar-viewer', style: 'height: 100%'});
     const style = element('link', {rel: 'stylesheet', href: new URL('viewer.css', import.meta.url).href});
     this.host.attachShadow({mode: 'open'}).append(style, this.root);
@@ -92,7 +93,7 @@ class Viewer {
 
   api() {
     const bound = (name) => (...values) => this[name](...values);
-    const names = ['load', 'setExpression', 'setJoint', 'setPose', 'play', 'pause', 'seek', 'setBackground', 'setMesh', 'screenshot', 'on', 'info', 'dispose'];
+    const names = ['load', 'setExpression', 'setJoint', 'setPose', 'pose', 'play', 'pause', 'seek', 'setBackground', 'setMesh', 'screenshot', 'on', 'info', 'dispose'];
     const {camera} = this.stage;
     return {
       ...Object.fromEntries(names.map((name) => [name, bound(name)])),
@@ -133,6 +134,19 @@ class Viewer {
     stage.pose.setBase(expression, rotations);
     stage.changed();
     this.transport.refresh();
+  }
+
+  pose() {
+    const {rig, pose} = this.stage;
+    pose?.apply(); // a slider may have moved since the last frame
+    const expression = {};
+    const rotations = {};
+    rig?.expressionNames.forEach((name, e) => { if (rig.expression[e]) expression[name] = rig.expression[e]; });
+    rig?.jointNames.forEach((name, j) => {
+      const turn = [...rig.rotations.subarray(3 * j, 3 * j + 3)];
+      if (turn.some(Boolean)) rotations[name] = turn;
+    });
+    return {expression, rotations};
   }
 
   async play(clip, {audio = null, paused = false} = {}) {
