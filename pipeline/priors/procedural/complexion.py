@@ -12,7 +12,7 @@ from pipeline.priors.procedural.beard import beard_tint
 from pipeline.priors.procedural.brows import brow_color, brow_cover
 from pipeline.priors.procedural.fields import bump, mirrored, mix, noise, smoothstep, srgb
 from pipeline.priors.procedural.hair import scalp_tint
-from pipeline.priors.procedural.splats import Floats
+from pipeline.priors.procedural.splats import Floats, f32
 
 TONES = np.array(
     [(243, 206, 186), (232, 188, 162), (215, 168, 137), (190, 141, 110), (150, 104, 77), (104, 70, 52), (74, 49, 38)],
@@ -93,10 +93,10 @@ def _zones(template: Floats, folded: Floats, attributes: Attributes) -> Floats:
     tired = 0.16 + 0.5 * attributes.wrinkles - 0.15 * youth(attributes)
     factor = np.ones((len(template), 3), np.float32)
     forehead = bump(template, (0, 0.775, 0.150), (0.05, 0.02, 0.03))
-    factor *= 1 - forehead[:, None] * np.float32([-0.01, 0.0, 0.035])
+    factor *= 1 - forehead[:, None] * f32([-0.01, 0.0, 0.035])
     below = bump(folded, (0.030, 0.7150, 0.135), (0.011, 0.0042, 0.02))
     inner = bump(folded, (0.0165, 0.7245, 0.132), (0.004, 0.006, 0.02))
-    factor *= 1 - tired * (0.55 * below + 0.35 * inner)[:, None] * np.float32([0.20, 0.24, 0.13])
+    factor *= 1 - tired * (0.55 * below + 0.35 * inner)[:, None] * f32([0.20, 0.24, 0.13])
     return factor
 
 
@@ -104,7 +104,7 @@ def _texture(template: Floats, attributes: Attributes) -> Floats:
     """(N, 3) factor: faint mottling; more with age, hardly any on a child."""
     strength = 0.8 + 1.1 * attributes.wrinkles - 0.4 * youth(attributes)
     lumps = 0.010 * noise(template, 0.030, 2) + 0.008 * noise(template, 0.008, 4) + 0.013 * noise(template, 0.0026, 6)
-    return np.exp(strength * lumps[:, None] * np.float32([0.7, 1.1, 1.2]))
+    return np.exp(strength * lumps[:, None] * f32([0.7, 1.1, 1.2]))
 
 
 def _under_hair(albedo: Floats, template: Floats, attributes: Attributes) -> tuple[Floats, Floats]:
@@ -122,7 +122,7 @@ def _eye_makeup(albedo: Floats, folded: Floats, attributes: Attributes) -> Float
     if attributes.makeup <= 0:
         return albedo
     lid = bump(folded, (0.0335, 0.7362, 0.135), (0.012, 0.0030, 0.02))
-    return albedo * (1 - attributes.makeup * 0.42 * lid[:, None] * np.float32([0.62, 0.74, 0.68]))
+    return albedo * (1 - attributes.makeup * 0.42 * lid[:, None] * f32([0.62, 0.74, 0.68]))
 
 
 def _lip_color(template: Floats, base: Floats, attributes: Attributes) -> Floats:
@@ -130,10 +130,10 @@ def _lip_color(template: Floats, base: Floats, attributes: Attributes) -> Floats
     dark = darkness(attributes)
     natural = base * mix((0.82, 0.47, 0.50), (0.80, 0.58, 0.60), dark)
     fade = 0.38 * (1 - attributes.gender) + 0.25 * attributes.wrinkles
-    color = mix(natural, base * np.float32([0.90, 0.78, 0.74]), min(0.7, fade))
+    color = mix(natural, base * f32([0.90, 0.78, 0.74]), min(0.7, fade))
     if attributes.lip_color != "natural":
         paint = palette.linear_rgb(attributes.lip_color, palette.LIP_COLORS)
         color = mix(color, paint * (1 - 0.35 * dark), 0.82)
-    lines = 0.035 * noise(template * np.float32([1, 0.22, 0.22]), 0.0011, 8)
+    lines = 0.035 * noise(template * f32([1, 0.22, 0.22]), 0.0011, 8)
     lower = 0.96 + 0.08 * smoothstep(0.663, 0.655, template[:, 1])
     return color * (lower * np.exp(lines))[:, None]

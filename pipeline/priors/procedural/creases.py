@@ -10,11 +10,17 @@ from scipy.spatial import cKDTree
 from pipeline.avatar import Layer
 from pipeline.priors.procedural.attributes import Ancestry, Attributes
 from pipeline.priors.procedural.fields import noise, smoothstep
-from pipeline.priors.procedural.splats import Floats, Shading, Splats, curve_splats, unit
+from pipeline.priors.procedural.splats import Floats, Ints, Shading, Splats, curve_splats, f32, unit
 from pipeline.priors.procedural.surface import Surface
 
 STEP = 0.8e-3
 """Metres between the points of a crease."""
+FULL_SLOPE = 0.3
+"""Slope of a wrinkle that is as dark as they get."""
+NEAREST = 3
+"""Points of creases that bend the skin at one place: where creases meet, both do."""
+STEEPNESS = 1.45
+"""Each of the nearest points adds this share of its slope."""
 REACH = 3.2
 """Half widths beyond which a crease bends no normal."""
 
@@ -38,7 +44,10 @@ FOREHEAD = (
     Crease(((-40, 779), (-20, 782), (0, 781), (20, 782.5), (40, 779)), 0.34, 1.0, 0.10, False),
     Crease(((-32, 788), (-15, 790), (0, 789), (15, 790), (32, 788)), 0.26, 0.9, 0.25, False),
 )
-FROWN = (Crease(((6.0, 741), (5.2, 747), (5.8, 754)), 0.30, 0.9, 0.15), Crease(((9.5, 744), (9.2, 750)), 0.18, 0.8, 0.5))
+FROWN = (
+    Crease(((6.0, 741), (5.2, 747), (5.8, 754)), 0.30, 0.9, 0.15),
+    Crease(((9.5, 744), (9.2, 750)), 0.18, 0.8, 0.5),
+)
 CROWS_FEET = (
     Crease(((48.5, 731), (54, 735), (60, 741)), 0.26, 0.7, 0.15),
     Crease(((49, 728), (56, 729), (63, 731.5)), 0.28, 0.7, 0.10),
@@ -55,7 +64,9 @@ MARIONETTE = (Crease(((27.5, 657), (28.5, 649), (28, 640)), 0.28, 1.6, 0.30),)
 LIPS = tuple(
     Crease(((x, 672.5), (x * 1.06, 677.5)), 0.22, 0.55, 0.45) for x in (3.5, 8.0, 12.5, 17.0)
 ) + tuple(Crease(((x, 648.5), (x * 1.03, 644.0)), 0.16, 0.55, 0.55) for x in (4.0, 10.0, 15.5))
-LID_FOLD = Crease(((19.5, 731.5), (22.5, 735.0), (27, 737.8), (32, 738.9), (38, 738.0), (43, 735.2), (47, 731.5)), 0.34, 0.75, 0.0)
+LID_FOLD = Crease(
+    ((19.5, 731.5), (22.5, 735.0), (27, 737.8), (32, 738.9), (38, 738.0), (43, 735.2), (47, 731.5)), 0.34, 0.75, 0.0
+)
 """The crease of the upper lid, which everybody has; weakest in East Asians."""
 CHEEKS = (
     Crease(((36, 690), (42, 681), (46, 670)), 0.16, 1.3, 0.55),
@@ -71,62 +82,74 @@ CREASES = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Fold:
+    """One wrinkle laid on a person's skin; one row per point along it."""
+
+    position: Floats
+    """(K, 3) metres."""
+    normal: Floats
+    """(K, 3) unit."""
+    face: Ints
+    """(K,)"""
+    slope: Floats
+    """(K,) of its flanks."""
+    width: float
+    """Half width, metres."""
+
+
 class Creases:
-    """The wrinkles of one person, laid on their skin."""
+    """The wrinkles of one person."""
 
     def __init__(self, surface: Surface, attributes: Attributes, rng: np.random.Generator) -> None:
-        self.size = surface.size
-        paths = [self._lay(surface, *path) for path in _paths(attributes, rng)]
-        self.paths = [path for path in paths if len(path[0]) > 2]
-        self.empty = not self.paths
-
-    @staticmethod
-    def _lay(surface: Surface, xy: Floats, slope: Floats, width: float):  # type: ignore[no-untyped-def]
-        place = surface.front(xy)
-        return place.position, place.normal, place.face, slope, width
+        self.folds = [_lay(surface, *path) for path in _paths(attributes, rng)]
 
     def bend(self, position: Floats, normal: Floats) -> tuple[Floats, Floats]:
         """Unit normals (N, 3) of skin at ``position`` with the folds in it, and how deep in a fold each lies 0..1."""
-        if self.empty:
-            return normal, np.zeros(len(position), np.float32)
-        points = np.concatenate([path[0] for path in self.paths])
-        slope = np.concatenate([path[3] for path in self.paths])
-        width = np.concatenate([np.full(len(path[0]), path[4], np.float32) for path in self.paths]) * self.size
-        distance, index = cKDTree(points).query(position, 3, distance_upper_bound=REACH * float(width.max()), workers=-1)
-        tilt = np.zeros_like(normal)
         depth = np.zeros(len(position), np.float32)
-        # the nearest three: where creases meet, both bend the skin; along one crease they share its weight
-        for k in range(3):
+        if not self.folds:
+            return normal, depth
+        points = np.concatenate([fold.position for fold in self.folds])
+        slope = np.concatenate([fold.slope for fold in self.folds])
+        width = np.concatenate([np.full(len(fold.position), fold.width, np.float32) for fold in self.folds])
+        reach = REACH * float(width.max())
+        distance, index = cKDTree(points).query(position, NEAREST, distance_upper_bound=reach, workers=-1)
+        tilt = np.zeros_like(normal)
+        for k in range(NEAREST):
             near = np.flatnonzero(np.isfinite(distance[:, k]))
             at = index[near, k]
             away = points[at] - position[near]
             away -= (away * normal[near]).sum(1, keepdims=True) * normal[near]
             relative = np.linalg.norm(away, axis=1) / width[at]
             profile = np.exp(-0.5 * relative**2)
-            tilt[near] += unit(away) * (slope[at] * relative * profile * 1.45)[:, None]
-            depth[near] = np.maximum(depth[near], slope[at] / 0.3 * profile)
+            tilt[near] += unit(away) * (slope[at] * relative * profile * STEEPNESS)[:, None]
+            depth[near] = np.maximum(depth[near], slope[at] / FULL_SLOPE * profile)
         return unit(normal + tilt), np.clip(depth, 0, 1)
 
     def strokes(self, tone: Floats) -> Splats:
         """The dark bottoms of the folds; ``tone`` (3,) albedo of the skin."""
-        return Splats.concatenate([self._stroke(path, tone) for path in self.paths])
+        return Splats.concatenate([_stroke(fold, tone) for fold in self.folds])
 
-    def _stroke(self, path, tone: Floats) -> Splats:  # type: ignore[no-untyped-def]
-        position, normal, face, slope, width = path
-        fade = np.clip(slope / 0.3, 0, 1)[1:]
-        return curve_splats(
-            Layer.SKIN,
-            Shading.SKIN,
-            points=(position + normal * np.float32(1e-4))[None],
-            radius=np.clip(width * 0.34, 2.0e-4, 5.5e-4) * self.size,
-            face=face[None, 1:],
-            normal=normal[None, 1:],
-            albedo=tone * np.float32([0.58, 0.46, 0.41]),
-            opacity=(0.34 * fade)[None],
-            ambient=0.55,
-            shadow=0.5,
-            subsurface=0.5,
-        )
+
+def _lay(surface: Surface, xy: Floats, slope: Floats, width: float) -> Fold:
+    place = surface.front(xy)
+    return Fold(place.position, place.normal, place.face, slope, width * surface.size)
+
+
+def _stroke(fold: Fold, tone: Floats) -> Splats:
+    return curve_splats(
+        Layer.SKIN,
+        Shading.SKIN,
+        points=(fold.position + fold.normal * f32(1e-4))[None],
+        radius=np.clip(fold.width * 0.34, 2.0e-4, 5.5e-4),
+        face=fold.face[None, 1:],
+        normal=fold.normal[None, 1:],
+        albedo=tone * f32([0.58, 0.46, 0.41]),
+        opacity=0.34 * np.clip(fold.slope[None, 1:] / FULL_SLOPE, 0, 1),
+        ambient=0.55,
+        shadow=0.5,
+        subsurface=0.5,
+    )
 
 
 def _paths(attributes: Attributes, rng: np.random.Generator) -> list[tuple[Floats, Floats, float]]:

@@ -12,7 +12,7 @@ from pipeline.priors.procedural.fields import mix, noise, smoothstep, srgb
 from pipeline.priors.procedural.lids import SIDES, Eyeball, eyeball, lid_curve
 from pipeline.priors.procedural.rays import GOLDEN_ANGLE
 from pipeline.priors.procedural.shading import KEY
-from pipeline.priors.procedural.splats import Floats, Shading, Splats, curve_splats, frame_from_normal, unit
+from pipeline.priors.procedural.splats import Floats, Shading, Splats, curve_splats, f32, frame_from_normal, unit
 from pipeline.priors.procedural.surface import Surface, neighbourhood_mean
 
 IRIS = 0.425
@@ -57,11 +57,11 @@ def _ball(surface: Surface, ball: Eyeball, side: str, attributes: Attributes, rn
 def _coat(ball: Eyeball, side: str, attributes: Attributes, rng: np.random.Generator) -> Splats:
     """Discs, iris fibres and veins, not yet lit or attached."""
     outward = 0.02 if side == "left" else -0.02
-    gaze = frame_from_normal(unit(np.float32([[outward, 0, 1]])))[0]
+    gaze = frame_from_normal(unit(f32([[outward, 0, 1]])))[0]
     angle, azimuth = _spiral(0, IRIS * 1.08, IRIS_DISCS)
     outer_angle, outer_azimuth = _spiral(IRIS * 1.08, BACK, WHITE_DISCS)
-    iris = _discs(ball, gaze, angle, azimuth, IRIS * 1.08, IRIS_DISCS, attributes)
-    white = _discs(ball, gaze, outer_angle, outer_azimuth, 1.6, WHITE_DISCS, attributes)
+    iris = _discs(ball, gaze, angle, azimuth, attributes)
+    white = _discs(ball, gaze, outer_angle, outer_azimuth, attributes)
     return Splats.concatenate([iris, white, _fibres(ball, gaze, attributes, rng), _veins(ball, gaze, attributes, rng)])
 
 
@@ -80,12 +80,10 @@ def _on_ball(ball: Eyeball, gaze: Floats, angle: Floats, azimuth: Floats, lift: 
     return ball.centre + direction * radius[..., None].astype(np.float32), direction
 
 
-def _discs(
-    ball: Eyeball, gaze: Floats, angle: Floats, azimuth: Floats, outer: float, count: int, attributes: Attributes
-) -> Splats:
+def _discs(ball: Eyeball, gaze: Floats, angle: Floats, azimuth: Floats, attributes: Attributes) -> Splats:
     position, direction = _on_ball(ball, gaze, angle, azimuth)
     zone = 2 * np.pi * (np.cos(angle.min()) - np.cos(angle.max()))
-    wide = ball.radius * np.sqrt(zone / count) * 0.74
+    wide = ball.radius * np.sqrt(zone / len(angle)) * 0.74
     return Splats.of(
         Layer.EYE,
         Shading.EYE,
@@ -103,8 +101,8 @@ def _discs(
 def _eye_color(direction: Floats, t: Floats, azimuth: Floats, attributes: Attributes) -> Floats:
     """(N, 3) linear albedo; ``t`` is the distance from the pupil's middle in radii of the iris."""
     pink = smoothstep(1.25, 2.9, t) * (0.7 + 0.25 * noise(direction, 0.25, 2))
-    white = WHITE * (1 - pink[:, None] * np.float32([0.03, 0.20, 0.19]))
-    white *= 1 - 0.10 * float(smoothstep(50, 85, attributes.age)) * np.float32([0.4, 0.8, 1.6])
+    white = WHITE * (1 - pink[:, None] * f32([0.03, 0.20, 0.19]))
+    white *= 1 - 0.10 * float(smoothstep(50, 85, attributes.age)) * f32([0.4, 0.8, 1.6])
     white *= 1 - 0.30 * np.exp(-0.5 * ((t - 1.02) / 0.09) ** 2)[:, None]
     color = mix(white, _iris_color(direction, t, azimuth, attributes), smoothstep(1.05, 0.93, t))
     return mix(color, np.broadcast_to(srgb(9, 8, 8), color.shape), smoothstep(PUPIL + 0.05, PUPIL - 0.05, t))
@@ -131,7 +129,7 @@ def _fibres(ball: Eyeball, gaze: Floats, attributes: Attributes, rng: np.random.
     inner, outer = rng.uniform(PUPIL + 0.04, 0.5, FIBRES), rng.uniform(0.68, 0.93, FIBRES)
     t = inner[:, None] + (outer - inner)[:, None] * np.linspace(0, 1, 4)
     bent = azimuth[:, None] + 0.04 * rng.standard_normal((FIBRES, 1)) * np.linspace(0, 1, 4)
-    points, direction = _on_ball(ball, gaze, (t * IRIS).astype(np.float32), bent.astype(np.float32), 6e-5)
+    points, direction = _on_ball(ball, gaze, f32(t * IRIS), f32(bent), 6e-5)
     middle = 0.5 * (t[:, 1:] + t[:, :-1])
     flat = direction[:, 1:].reshape(-1, 3)
     ground = _iris_color(flat, middle.ravel().astype(np.float32), np.repeat(bent[:, 0], 3), attributes)
@@ -144,7 +142,7 @@ def _fibres(ball: Eyeball, gaze: Floats, attributes: Attributes, rng: np.random.
         face=0,
         normal=direction[:, 1:],
         albedo=np.clip(ground.reshape(FIBRES, 3, 3) * contrast, 0, 1),
-        opacity=np.float32([[0.35, 0.55, 0.35]]),
+        opacity=f32([[0.35, 0.55, 0.35]]),
         subsurface=0.3,
     )
 
@@ -157,7 +155,7 @@ def _veins(ball: Eyeball, gaze: Floats, attributes: Attributes, rng: np.random.G
     end = rng.uniform(IRIS * 1.35, IRIS * 2.0, VEINS)
     angle = 1.25 + (end - 1.25)[:, None] * steps
     wander = np.cumsum(rng.normal(0, 0.045, (VEINS, 7)), axis=1)
-    points, direction = _on_ball(ball, gaze, angle.astype(np.float32), (azimuth[:, None] + wander).astype(np.float32), 8e-5)
+    points, direction = _on_ball(ball, gaze, f32(angle), f32(azimuth[:, None] + wander), 8e-5)
     return curve_splats(
         Layer.EYE,
         Shading.EYE,
@@ -175,22 +173,22 @@ def _catchlights(surface: Surface, ball: Eyeball, side: str) -> Splats:
     """The soft box and a weak fill, mirrored in the cornea: four splats make a window, one the fill. They belong to
     the bridge of the nose, since a mirror image stays where it is when the eye turns."""
     scale = ball.radius / 0.0143
-    middle = ball.centre + np.float32([0, 0, 0.47 * ball.radius])
-    box = unit(KEY * np.float32([1, 0.62, 1]) + np.float32([0, 0, 1]))
-    corners = np.float32([[-1, -1], [-1, 1], [1, -1], [1, 1]]) * 0.00042 * scale
+    middle = ball.centre + f32([0, 0, 0.47 * ball.radius])
+    box = unit(KEY * f32([1, 0.62, 1]) + f32([0, 0, 1]))
+    corners = f32([[-1, -1], [-1, 1], [1, -1], [1, 1]]) * 0.00042 * scale
     across = frame_from_normal(box[None])[0]
     directions = [box + (across[:, 1] * x + across[:, 0] * y) / (0.0078 * scale) for x, y in corners]
-    directions.append(unit(np.float32([0.34, -0.10, 0.93])))
+    directions.append(unit(f32([0.34, -0.10, 0.93])))
     toward = unit(np.stack(directions))
     size = np.array([0.00040] * 4 + [0.00050], np.float32)[:, None] * scale
-    anchor = surface.front(np.float32([[0.006 if side == "left" else -0.006, 0.735]]))
+    anchor = surface.front(f32([[0.006 if side == "left" else -0.006, 0.735]]))
     return Splats.of(
         Layer.EYE,
         Shading.UNLIT,
         face=anchor.face[0],
         position=middle + toward * np.float32(0.0081 * scale),
         rotation=frame_from_normal(toward),
-        scale=size * np.float32([1, 1, 0.1]),
+        scale=size * f32([1, 1, 0.1]),
         opacity=[0.80] * 4 + [0.22],
         albedo=(1.0, 1.0, 1.0),
         normal=toward,
@@ -205,7 +203,7 @@ def _wet_rim(surface: Surface, ball: Eyeball, side: str) -> Splats:
     points = inner.position + 0.35 * (rim.position - inner.position)
     normal = unit(points[1:] - ball.centre)
     middle = 0.5 * (points[1:] + points[:-1])
-    facing = np.clip(unit(middle - ball.centre) @ unit(KEY + np.float32([0, 0, 1])), 0, 1)
+    facing = np.clip(unit(middle - ball.centre) @ unit(KEY + f32([0, 0, 1])), 0, 1)
     gleam = 0.10 + 0.34 * facing**6
     line = curve_splats(
         Layer.EYE,
@@ -241,15 +239,15 @@ def _caruncle(surface: Surface, side: str, attributes: Attributes, rng: np.rando
     sign = 1.0 if side == "left" else -1.0
     scatter = unit(rng.standard_normal((count, 3)))
     scatter[:, 2] = np.abs(scatter[:, 2])
-    centre = surface.attach(np.float32([CARUNCLE]) * np.float32([sign, 1, 1]))
-    middle = surface.project_template(np.float32([CARUNCLE]) * np.float32([sign, 1, 1]))
+    centre = surface.attach(f32([CARUNCLE]) * f32([sign, 1, 1]))
+    middle = surface.project_template(f32([CARUNCLE]) * f32([sign, 1, 1]))
     return Splats.of(
         Layer.EYE,
         Shading.SKIN,
         face=centre.face[0],
-        position=middle + scatter * np.float32([0.0011, 0.0010, 0.0009]) * np.float32(surface.size),
+        position=middle + scatter * f32([0.0011, 0.0010, 0.0009]) * np.float32(surface.size),
         rotation=frame_from_normal(scatter),
-        scale=np.float32([0.00042, 0.00042, 0.0001]) * np.float32(surface.size),
+        scale=f32([0.00042, 0.00042, 0.0001]) * np.float32(surface.size),
         opacity=0.9,
         albedo=mix(srgb(214, 134, 124), srgb(150, 84, 76), 0.6 * attributes.skin_tone),
         normal=scatter,

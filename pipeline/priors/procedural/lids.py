@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pipeline.heads.anny import fit_sphere
 from pipeline.priors.procedural.splats import Floats
 from pipeline.priors.procedural.surface import Samples, Surface
 
@@ -60,12 +61,8 @@ class Eyeball:
 def eyeball(surface: Surface, side: str) -> Eyeball:
     """Least-squares sphere through the rear of the eyeball, whose front carries the cornea."""
     points = surface.vertices[np.unique(surface.faces[surface.regions[f"eye_{side}"]])]
-    rear = points[points[:, 2] < np.quantile(points[:, 2], 0.65)].astype(np.float64)
-    middle = rear.mean(0)
-    ray = rear - middle
-    solution = np.linalg.lstsq(np.c_[2 * ray, np.ones(len(ray))], (ray * ray).sum(1), rcond=None)[0]
-    radius = np.sqrt(solution[3] + solution[:3] @ solution[:3])
-    return Eyeball((middle + solution[:3]).astype(np.float32), float(radius))
+    centre, radius = fit_sphere(points[points[:, 2] < np.quantile(points[:, 2], 0.65)])
+    return Eyeball(centre.astype(np.float32), radius)
 
 
 def lid_curve(surface: Surface, side: str, name: str, along: ArrayLike) -> Samples:

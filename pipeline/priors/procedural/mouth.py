@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from pipeline.avatar import Layer
 from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.fields import bump, mix, noise, smoothstep, srgb
-from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal, unit
+from pipeline.priors.procedural.splats import Floats, Shading, Splats, f32, frame_from_normal, unit
 from pipeline.priors.procedural.surface import Mask, Samples, Surface
 
 GRID = 0.72e-3
 """Metres between the discs of a front tooth."""
 BULGE = 0.9e-3
 """How far the middle of a tooth stands out from the arch, metres."""
-ARCH_MIDDLE = np.float32([0, 0.665, 0.100])
+ARCH_MIDDLE = f32([0, 0.665, 0.100])
 """Inside both rows of teeth on the template."""
 GUM_ABOVE = 2.6e-3
 """Height of the gum that is drawn beyond the necks of the teeth, metres."""
@@ -42,9 +42,9 @@ class Arch:
 
 UPPER = Arch(
     "teeth_upper",
-    np.float32([(0, 660, 146.8), (8.9, 660.4, 146.4), (17.4, 662, 141.2), (22.1, 664, 134.2), (25.4, 665.7, 126),
+    f32([(0, 660, 146.8), (8.9, 660.4, 146.4), (17.4, 662, 141.2), (22.1, 664, 134.2), (25.4, 665.7, 126),
                 (28.4, 667.6, 117.3), (29.7, 668.8, 110.4)]),
-    np.float32([(0, 679, 151.1), (7.8, 679.2, 150.8), (16.1, 680.1, 145.4), (21, 681.1, 137), (24.8, 682.2, 129),
+    f32([(0, 679, 151.1), (7.8, 679.2, 150.8), (16.1, 680.1, 145.4), (21, 681.1, 137), (24.8, 682.2, 129),
                 (28.2, 682.7, 119.9), (29.2, 682.6, 112.8)]),
     (8.8, 7.0, 7.8, 7.2, 7.2, 9.5),
     (10.2, 9.2, 9.8, 8.4, 8.0, 7.5),
@@ -52,9 +52,9 @@ UPPER = Arch(
 )  # fmt: skip
 LOWER = Arch(
     "teeth_lower",
-    np.float32([(0, 659.3, 146.7), (9.1, 659.6, 146.2), (17.7, 661.2, 141.3), (22.2, 663.1, 134), (25.6, 664.9, 125.8),
+    f32([(0, 659.3, 146.7), (9.1, 659.6, 146.2), (17.7, 661.2, 141.3), (22.2, 663.1, 134), (25.6, 664.9, 125.8),
                 (28.4, 666.5, 116.9), (29.2, 668, 110.1)]),
-    np.float32([(0, 641.9, 142.7), (9.7, 642.8, 142.4), (19, 645, 137.6), (23.5, 647.5, 131.1), (26.4, 650.2, 122.8),
+    f32([(0, 641.9, 142.7), (9.7, 642.8, 142.4), (19, 645, 137.6), (23.5, 647.5, 131.1), (26.4, 650.2, 122.8),
                 (28.7, 653.2, 114.1), (29.2, 654.9, 107.4)]),
     (5.5, 6.0, 7.0, 7.2, 7.4, 10.0),
     (8.6, 8.8, 9.4, 8.4, 8.0, 7.5),
@@ -75,23 +75,26 @@ def _row(surface: Surface, arch: Arch, sign: float, attributes: Attributes, rng:
     wall = _outer_wall(surface, arch.region)
     for width, height, step in zip(arch.widths, arch.heights, arch.steps, strict=True):
         middle = (start + width / 2) * 1e-3
-        parts.append(_tooth(surface, arch, wall, sign, middle, width * 1e-3, height * 1e-3, step * 1e-3, attributes, rng))
+        crown = (width * 1e-3, height * 1e-3, step * 1e-3)
+        parts.append(_tooth(surface, arch, wall, sign, middle, crown, attributes, rng))
         parts.append(_gum(surface, arch, wall, sign, middle, width * 1e-3, (height + step) * 1e-3))
         start += width
     return Splats.concatenate(parts)
 
 
 def _tooth(
-    surface: Surface, arch: Arch, wall: Mask, sign: float, middle: float, width: float, height: float, step: float,
-    attributes: Attributes, rng: np.random.Generator,
+    surface: Surface, arch: Arch, wall: Mask, sign: float, middle: float,
+    crown: tuple[float, float, float], attributes: Attributes, rng: np.random.Generator,
 ) -> Splats:  # fmt: skip
-    """A crown: a bulged plate, round at the biting corners and narrower at its neck."""
+    """A bulged plate, round at the biting corners and narrower at its neck; ``crown`` is its width, height and
+    distance from the biting line."""
+    width, height, step = crown
     a, b, cell = _grid(width * 0.98, height)
     a = a / (width / 2)
     t = b / height
     half = 0.99 - 0.13 * smoothstep(0.55, 1.0, t) - 0.20 * smoothstep(0.14, 0.0, t) ** 2
     a, t = a[np.abs(a) <= half], t[np.abs(a) <= half]
-    place = _on_arch(surface, arch, wall, sign, middle + a * width / 2, step + t * height)
+    place = _on_arch(surface, arch, wall, sign, f32(middle + a * width / 2), step + t * height)
     along, up = _directions(place, sign)
     rise = (1 - np.abs(a) ** 2.6) * (0.55 + 0.45 * np.sin(np.pi * np.clip(0.15 + 0.85 * t, 0, 1)))
     normal = unit(place.normal + (a * np.abs(a) ** 0.6 * 0.75)[:, None] * along + (0.40 * (t - 0.45))[:, None] * up)
@@ -103,7 +106,7 @@ def _tooth(
         position=position,
         # discs lie almost flat on the arch: tilted like the shading normal they would show as terraces
         rotation=frame_from_normal(unit(0.75 * place.normal + 0.25 * normal)),
-        scale=np.float32([cell * 0.78, cell * 0.78, cell * 0.10]) * np.float32(surface.size),
+        scale=f32([cell * 0.78, cell * 0.78, cell * 0.10]) * np.float32(surface.size),
         opacity=0.97,
         albedo=_enamel(a, t, attributes, rng),
         normal=normal,
@@ -119,8 +122,8 @@ def _enamel(a: Floats, t: Floats, attributes: Attributes, rng: np.random.Generat
     """(N, 3): ivory, warmer at the neck, bluish and darker where the edge lets light through, dark between teeth."""
     age = float(smoothstep(35, 85, attributes.age))
     ivory = mix(srgb(226, 216, 198), srgb(206, 186, 150), age) * np.exp(0.03 * rng.standard_normal())
-    color = mix(np.broadcast_to(ivory, (len(a), 3)), ivory * np.float32([0.92, 0.82, 0.66]), smoothstep(0.55, 1.0, t) * 0.8)
-    color = mix(color, ivory * np.float32([0.80, 0.83, 0.88]), 0.55 * smoothstep(0.16, 0.0, t))
+    color = mix(np.tile(ivory, (len(a), 1)), ivory * f32([0.92, 0.82, 0.66]), 0.8 * smoothstep(0.55, 1.0, t))
+    color = mix(color, ivory * f32([0.80, 0.83, 0.88]), 0.55 * smoothstep(0.16, 0.0, t))
     return color * (1 - 0.42 * smoothstep(0.80, 1.0, np.abs(a)))[:, None]
 
 
@@ -132,7 +135,7 @@ def _gum(surface: Surface, arch: Arch, wall: Mask, sign: float, middle: float, w
     scallop = neck - 0.9e-3 - 1.5e-3 * np.abs(a) ** 2.2
     keep = height > scallop
     a, height = a[keep], height[keep]
-    place = _on_arch(surface, arch, wall, sign, middle + a * width / 2, height)
+    place = _on_arch(surface, arch, wall, sign, f32(middle + a * width / 2), height)
     along, _ = _directions(place, sign)
     root = (1 - a**2) * 0.55e-3
     normal = unit(place.normal + 0.25 * a[:, None] * along)
@@ -142,7 +145,7 @@ def _gum(surface: Surface, arch: Arch, wall: Mask, sign: float, middle: float, w
         face=place.face,
         position=place.position + place.normal * ((0.45e-3 + root) * surface.size)[:, None],
         rotation=frame_from_normal(normal),
-        scale=np.float32([cell * 0.76, cell * 0.76, cell * 0.12]) * np.float32(surface.size),
+        scale=f32([cell * 0.76, cell * 0.76, cell * 0.12]) * np.float32(surface.size),
         opacity=0.96,
         albedo=srgb(190, 112, 106) * np.exp(0.06 * noise(place.template, 0.002, 5))[:, None],
         normal=normal,
@@ -160,7 +163,7 @@ def _grid(width: float, height: float, step: float = GRID) -> tuple[Floats, Floa
     rows = max(3, round(height / step))
     x, y = np.meshgrid((np.arange(across) + 0.5) / across - 0.5, (np.arange(rows) + 0.5) / rows)
     x = x + np.where(np.arange(rows) % 2, 0.25, -0.25)[:, None] / across
-    return (x * width).ravel().astype(np.float32), (y * height).ravel().astype(np.float32), max(width / across, height / rows)
+    return f32(x * width).ravel(), f32(y * height).ravel(), max(width / across, height / rows)
 
 
 def _on_arch(surface: Surface, arch: Arch, wall: Mask, sign: float, along: Floats, height: Floats) -> Samples:
@@ -187,7 +190,7 @@ def _outer_wall(surface: Surface, region: str) -> Mask:
 
 def _directions(place: Samples, sign: float) -> tuple[Floats, Floats]:
     """Unit directions away from the midline and up, along the arch's wall."""
-    along = unit(np.cross(np.float32([0, sign, 0]), place.normal))
+    along = unit(np.cross(f32([0, sign, 0]), place.normal))
     return along, unit(np.cross(place.normal, along)) * np.float32(sign)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, prange
 from scipy.spatial import cKDTree
 
-from pipeline.priors.procedural.splats import Floats, Shading, Splats, unit
+from pipeline.priors.procedural.splats import Floats, Shading, Splats, f32, unit
 
 KEY = unit([-0.52, 0.60, 0.74])
 """Direction to the key light: a large soft box above the camera's left."""
@@ -48,7 +48,7 @@ def shade(splats: Splats) -> Floats:
 def to_display(linear: Floats) -> Floats:
     """Linear light → sRGB with a soft shoulder, so that bright skin does not clip."""
     x = np.maximum(linear, 0)
-    return np.clip(x * (1 + 0.16 * x) / (1 + 0.55 * x) * np.float32(1.22), 0, 1) ** np.float32(1 / 2.2)
+    return f32(np.clip(x * (1 + 0.16 * x) / (1 + 0.55 * x) * 1.22, 0, 1) ** (1 / 2.2))
 
 
 def _is_hair(splats: Splats) -> Floats:

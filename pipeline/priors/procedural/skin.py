@@ -18,7 +18,7 @@ from pipeline.priors.procedural.fields import bump, mirrored, noise, smoothstep
 from pipeline.priors.procedural.hair import scalp_tint
 from pipeline.priors.procedural.lids import SIDES, eyeball
 from pipeline.priors.procedural.shading import KEY
-from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal, unit
+from pipeline.priors.procedural.splats import Floats, Shading, Splats, f32, frame_from_normal, unit
 from pipeline.priors.procedural.surface import Mask, Samples, Surface, neighbourhood_mean
 
 DISC = 0.78
@@ -51,6 +51,7 @@ def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator
     """Face, scalp, ears, neck, shoulders and the lining of mouth and eyelids."""
     visible = surface.skin & ~_dressed(surface, attributes)
     samples = surface.sample(visible, spacing(surface, visible, attributes), rng, stretched=True)
+    samples = samples.select(~covered(attributes, samples.template))  # triangles reach further than the collar
     parts = skin_parts(surface, samples)
     samples = replace(samples, position=_pull_lining_in(surface, samples, parts))
     creases = Creases(surface, attributes, rng)
@@ -67,7 +68,7 @@ def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator
         rotation=frame_from_normal(samples.normal),
         scale=np.stack([wide, wide, samples.spacing * THICKNESS], axis=1),
         opacity=OPACITY,
-        albedo=albedo * (1 - 0.34 * depth[:, None] * np.float32([0.75, 1.0, 1.0])) * (1 - CAVITY * cavity[:, None]),
+        albedo=albedo * (1 - 0.34 * depth[:, None] * f32([0.75, 1.0, 1.0])) * (1 - CAVITY * cavity[:, None]),
         normal=normal,
         ambient=ambient * (1 - 0.35 * depth),
         shadow=shadow,
@@ -97,7 +98,8 @@ def _undercoat(skin: Splats, samples: Samples, parts: Parts, size: float) -> Spl
 
 def _dressed(surface: Surface, attributes: Attributes) -> Mask:
     """(F,) triangles that clothes hide with all their corners."""
-    return covered(attributes, surface.template)[surface.faces].all(1)
+    corners = covered(attributes, surface.template)[surface.faces]
+    return corners[:, 0] & corners[:, 1] & corners[:, 2]
 
 
 def spacing(surface: Surface, faces: Mask, attributes: Attributes) -> Floats:
@@ -132,7 +134,7 @@ def skin_parts(surface: Surface, samples: Samples) -> Parts:
 
     folded = mirrored(samples.template)
     lining = smoothstep(0.35, 0.65, at("inner_mouth"))
-    near_eye = np.linalg.norm(folded - np.float32(EYE), axis=1) < 0.021
+    near_eye = np.linalg.norm(folded - f32(EYE), axis=1) < 0.021
     socket = (near_eye & (folded[:, 2] < 0.1215)).astype(np.float32)
     return Parts(at("lips") * (1 - lining), at("eyelids"), at("ears"), lining, socket)
 

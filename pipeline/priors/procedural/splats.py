@@ -132,6 +132,11 @@ class Splats:
         return len(self.position)
 
 
+def f32(values: ArrayLike) -> Floats:
+    """A float32 array."""
+    return np.asarray(values, np.float32)
+
+
 def unit(vectors: ArrayLike) -> Floats:
     """(..., 3) vectors scaled to length 1; zero stays zero."""
     v = np.asarray(vectors, np.float32)
@@ -146,7 +151,7 @@ def frame_from_normal(normal: ArrayLike, tangent: ArrayLike | None = None) -> Fl
     n = unit(normal)
     if tangent is None:
         steep = np.abs(n[:, 1:2]) < 0.9
-        tangent = np.where(steep, np.float32([[0, 1, 0]]), np.float32([[1, 0, 0]]))
+        tangent = np.where(steep, f32([[0, 1, 0]]), f32([[1, 0, 0]]))
     across = unit(np.cross(n, np.broadcast_to(np.asarray(tangent, np.float32), n.shape)))
     return np.stack([np.cross(across, n), across, n], axis=-1)
 
@@ -227,7 +232,7 @@ def _full(value: ArrayLike, shape: tuple[int, ...], dtype: type = np.float32) ->
 
 def _along(value: ArrayLike, curves: int, count: int, width: int = 0, dtype: type = np.float32) -> NDArray[Any]:
     """Spread a value given per set, per curve or per segment to (curves · count, …)."""
-    array = np.asarray(value, dtype)
+    array: NDArray[Any] = np.asarray(value, dtype)
     tail = (width,) if width else ()
     if array.ndim == 1 + len(tail) and array.shape[0] == curves:
         array = array[:, None]

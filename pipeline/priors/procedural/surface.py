@@ -15,7 +15,7 @@ from trimesh.triangles import closest_point, points_to_barycentric
 
 from pipeline.priors.procedural.poisson import poisson_disk
 from pipeline.priors.procedural.rays import Rays
-from pipeline.priors.procedural.splats import Floats, Ints, unit
+from pipeline.priors.procedural.splats import Floats, Ints, f32, unit
 
 if TYPE_CHECKING:
     from pipeline.heads.anny import AnnyHead
@@ -184,7 +184,7 @@ class Surface:
         places = np.asarray(xy, np.float32)
         chosen, rays = self._template_front
         origins = np.c_[places, np.ones(len(places), np.float32)]
-        triangle, barycentric = rays.first_hit(origins, np.broadcast_to(np.float32([0, 0, -1]), origins.shape))
+        triangle, barycentric = rays.first_hit(origins, np.broadcast_to(f32([0, 0, -1]), origins.shape))
         found = self.samples(chosen[np.maximum(triangle, 0)], barycentric)
         beside = triangle < 0
         if beside.any():
