@@ -266,7 +266,7 @@ def _earrings(person: Person, usual: bool) -> str:
     if stated not in (None, "?"):
         return str(stated)
     if stated == "?":
-        return person.pick("earrings", {"hoops": 0.6, "studs": 0.4})
+        return person.pick("earrings", {"hoops": 0.7, "studs": 0.3})
     return person.pick("earrings usual", {"none": 0.72, "studs": 0.2, "hoops": 0.08}) if usual else "none"
 
 
