@@ -32,8 +32,8 @@ FINAL_STRETCH = 1.35
 
 EMOTIONS: dict[str, dict[str, float]] = {
     "happy": {
-        "mouthSmile": 0.75, "cheekSquint": 0.65, "eyeSquint": 0.35, "mouthUpperUp": 0.18, "browOuterUp": 0.15,
-        "jawOpen": 0.10, "mouthDimple": 0.2,
+        "mouthSmile": 0.75, "cheekSquint": 0.6, "eyeSquint": 0.2, "mouthUpperUp": 0.35, "mouthLowerDown": 0.3,
+        "jawOpen": 0.12, "mouthDimple": 0.2, "browOuterUp": 0.15,
     },
     "surprised": {"browInnerUp": 0.85, "browOuterUp": 0.8, "eyeWide": 0.75, "jawOpen": 0.5, "mouthFunnel": 0.2},
     "sad": {"browInnerUp": 0.7, "mouthFrown": 0.6, "mouthShrugLower": 0.35, "eyeSquint": 0.2, "eyeBlink": 0.15},

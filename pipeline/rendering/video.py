@@ -34,8 +34,8 @@ Colour = tuple[float, float, float]
 Item = TypeVar("Item")
 
 SLOWEST_FPS, FASTEST_FPS = 1.0, 120.0
-POSE_BATCH = 16
-"""Frames posed at once: enough to fill the matrix products, few enough to stay within some 20 MB."""
+POSE_BATCH = 8
+"""Frames posed at once: enough to fill the matrix products, few enough to stay in the cache."""
 AHEAD = 2
 """Finished items that wait between two steps."""
 PNG_THREADS = 2

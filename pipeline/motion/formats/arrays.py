@@ -25,6 +25,8 @@ MOST_RATIO = 200
 SMALL_BYTES = 16 * 2**20
 """Below this a high compression ratio is only a clip that stands still."""
 LONGEST_HEADER = 4096
+LONGEST_NAME = 64
+MOST_DIMENSIONS = 4
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = re.compile(rb"\x80[\x02-\x05]")
@@ -79,7 +81,7 @@ class ArrayFile:
                 with open(self.path, "rb") as file:
                     data = file.read(header.offset + size)
         except ZIP_ERRORS as error:
-            raise UserError(f"{self.name} is damaged: array {name!r} cannot be read ({error})") from error
+            raise UserError(f"{self.name} is damaged: array {name!r} cannot be read") from error
         if len(data) < header.offset + size:
             raise UserError(f"{self.name} is cut short: {len(data)} of {header.offset + size} bytes are there")
         flat = np.frombuffer(data, header.dtype, offset=header.offset)
@@ -136,7 +138,7 @@ def _read_archive(file: IO[bytes], path: Path) -> dict[str, ArrayHeader]:
     except UserError:
         raise
     except ZIP_ERRORS as error:
-        raise UserError(f"{path.name} is damaged and cannot be unpacked ({error})") from error
+        raise UserError(f"{path.name} is damaged and cannot be unpacked") from error
 
 
 def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
@@ -153,8 +155,9 @@ def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
             f"to at most {MOST_BYTES // 2**20} MB and {MOST_RATIO} times its size, so it was not opened"
         )
     for member in members:
-        if not member.filename.endswith(".npy"):
-            raise UserError(f"{path.name} holds {member.filename!r}; a .npz file holds arrays (.npy) only")
+        name = member.filename
+        if not name.endswith(".npy") or len(name) > LONGEST_NAME or not name.isprintable():
+            raise UserError(f"{path.name} holds {name[:LONGEST_NAME]!r}; a .npz file holds named arrays (.npy) only")
     if len({member.filename for member in members}) < len(members):
         raise UserError(f"{path.name} holds two arrays of one name")
 
@@ -181,6 +184,8 @@ def _read_header(stream: IO[bytes], available: int, path: Path, label: str) -> A
         raise UserError(f"{label} is not a plain array of numbers")
     dtype = _plain_dtype(descr, label)
     sizes = tuple(int(part) for part in shape[1].replace(b"L", b"").split(b",") if part.strip())
+    if len(sizes) > MOST_DIMENSIONS:
+        raise UserError(f"{label} has {len(sizes)} dimensions; a motion clip's arrays have at most {MOST_DIMENSIONS}")
     offset = len(start) + width + length
     claimed = prod(sizes) * dtype.itemsize
     if claimed > available - offset or max(sizes, default=0) > MOST_BYTES:
