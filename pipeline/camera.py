@@ -12,10 +12,10 @@ from pipeline.heads.rig import Rig
 
 PORTRAIT_FOV_DEGREES = 14.0
 """Vertical field of view of the standard portrait: a long lens, so that noses are not enlarged."""
-PORTRAIT_HEIGHT_IN_CROWNS = 2.7
+PORTRAIT_HEIGHT_IN_CROWNS = 2.8
 """Height of the picture at the head's distance, in heights of the crown above the head joint: head and shoulders, with
 room for an afro."""
-PORTRAIT_CENTRE_IN_CROWNS = 0.13
+PORTRAIT_CENTRE_IN_CROWNS = 0.17
 """Height of the picture's centre above the head joint, in the same unit."""
 
 
