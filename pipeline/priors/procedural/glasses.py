@@ -29,6 +29,7 @@ EAR_BEHIND = (0.0765, 0.7190, 0.0325)
 FOREHEAD = (0.0, 0.800, 0.138)
 STILL = 2e-5
 """Metres: a triangle that no action moves further than this is part of the skull."""
+SKULL_CANDIDATES = 400
 RIM_POINTS, RIM_SIDES, TEMPLE_POINTS = 88, 8, 56
 
 
@@ -63,10 +64,11 @@ def make_glasses(surface: Surface, attributes: Attributes) -> Splats:
 
 def skull_triangle(surface: Surface) -> int:
     """The triangle closest to the hairline that no expression moves."""
-    travel = surface.rig.expressions.abs().amax((0, 2)).numpy()
-    still = (travel[surface.faces] < STILL).all(1) & surface.outer_skin
     distance = np.linalg.norm(surface.template[surface.faces].mean(1) - np.array(FOREHEAD, np.float32), axis=1)
-    return int(np.where(still, distance, np.inf).argmin())
+    closest = np.argsort(np.where(surface.outer_skin, distance, np.inf), kind="stable")[:SKULL_CANDIDATES]
+    corners = surface.rig.expressions[:, surface.faces[closest].ravel()].numpy()
+    travel = np.abs(corners).max((0, 2)).reshape(-1, 3).max(1)
+    return int(closest[int((travel < STILL).argmax())])
 
 
 def _rims(surface: Surface, shape: Shape) -> list[Floats]:
@@ -94,9 +96,11 @@ def _rims(surface: Surface, shape: Shape) -> list[Floats]:
 def _needed_depth(surface: Surface, rim: Floats) -> float:
     """How far a rim must move to the front to clear the skin."""
     skin = surface.collision.position
-    skin = skin[skin[:, 2] > skin[:, 2].max() - 0.09 * surface.size]
-    away = np.linalg.norm(skin[None, :, :2] - rim[:, None, :2], axis=2)
-    ahead = np.where(away < 0.0032 * surface.size, skin[None, :, 2] - rim[:, None, 2], -np.inf)
+    near = skin[:, 2] > skin[:, 2].max() - 0.09 * surface.size
+    near &= (np.abs(skin[:, 1] - rim[:, 1].mean()) < 0.04 * surface.size) & (skin[:, 0] * rim[:, 0].mean() > 0)
+    skin = skin[near]
+    away = ((skin[None, :, :2] - rim[:, None, :2]) ** 2).sum(2)
+    ahead = np.where(away < (0.0032 * surface.size) ** 2, skin[None, :, 2] - rim[:, None, 2], -np.inf)
     return float(ahead.max()) + CLEARANCE * surface.size
 
 
