@@ -24,13 +24,13 @@ export class Panel {
     this.pose = pose;
     this.rows = [];
     const joints = (extension.controls ?? []).map((control, c) => [control.name, control.turns.map((turn, t) => new Row({
-      label: turn.name, search: `${control.name} ${turn.name}`, range: turn.range, unit: DEGREES, suffix: '°',
+      label: turn.name, name: `${control.name} ${turn.name.toLowerCase()}`, range: turn.range, unit: DEGREES, suffix: '°',
       id: `joint-${control.name}-${turn.name}`, write: (value) => { pose.turned[c][t] = value; this.changed(); },
     }))]);
     const expressions = (extension.groups ?? []).map((group) => [group.name, group.expressions.map((e) => {
       const name = pose.rig.expressionNames[e];
       return new Row({
-        label: readable(name), search: `${name} ${readable(name)}`, range: group.range, unit: 1, suffix: '',
+        label: readable(name), name: readable(name), alias: name, range: group.range, unit: 1, suffix: '',
         id: `expression-${name}`, write: (value) => { pose.slid[e] = value; this.changed(); },
       });
     })]);
@@ -86,15 +86,15 @@ export class Panel {
 
 /** One slider with its name, its value and a way back to zero (double click). */
 class Row {
-  constructor({label, search, range, unit, suffix, id, write}) {
-    Object.assign(this, {search: search.toLowerCase(), unit, suffix, id, write});
+  constructor({label, name, alias = '', range, unit, suffix, id, write}) {
+    Object.assign(this, {search: `${name} ${alias}`.toLowerCase(), unit, suffix, id, write});
     const [low, high] = range;
     this.input = element('input', {
-      type: 'range', min: low, max: high, step: (high - low) / 200, value: 0,
+      type: 'range', id, 'aria-label': name, min: low, max: high, step: (high - low) / 200, value: 0,
       oninput: () => this.changed(), ondblclick: () => this.set(0),
     });
     this.output = element('output', {});
-    this.root = element('label', {class: 'row'}, element('span', {}, label), this.output, this.input);
+    this.root = element('div', {class: 'row'}, element('label', {for: id}, label), this.output, this.input);
     this.show();
   }
 
@@ -116,7 +116,7 @@ class Row {
     this.input.setAttribute('aria-valuetext', text);
     this.root.style.setProperty('--low', `${at(Math.min(0, value), min, max)}%`);
     this.root.style.setProperty('--high', `${at(Math.max(0, value), min, max)}%`);
-    this.root.classList.toggle('moved', Number(value) !== 0);
+    this.root.classList.toggle('moved', Math.abs(shown) > 1e-6);
   }
 }
 

@@ -79,6 +79,9 @@ class Viewer {
     this.root = element('div', {class: ui ? 'viewer' : 'viewer bare'}, picture, ...(ui ? [this.panel.root] : []));
     this.host = element('div', {class: 'avatar-viewer', style: 'height: 100%'});
     const style = element('link', {rel: 'stylesheet', href: new URL('viewer.css', import.meta.url).href});
+    this.root.style.visibility = 'hidden'; // until the style is there, nothing has its size
+    this.styled = new Promise((resolve) => { style.onload = style.onerror = resolve; })
+      .then(() => { this.root.style.visibility = ''; });
     this.host.attachShadow({mode: 'open'}).append(style, this.root);
     parent.append(this.host);
     this.followTheme(theme);
@@ -111,7 +114,7 @@ class Viewer {
     this.say('');
     this.progress(0);
     try {
-      await this.stage.load(url);
+      await Promise.all([this.stage.load(url), this.styled]);
     } catch (error) {
       if (error.name !== 'AbortError') this.fail(error);
       throw error;

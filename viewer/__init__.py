@@ -1,0 +1,1 @@
+"""The browser viewer: plain ES modules in ``web/``, and how a Gradio page shows them."""
