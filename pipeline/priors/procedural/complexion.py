@@ -128,8 +128,8 @@ def _eye_makeup(albedo: Floats, folded: Floats, attributes: Attributes) -> Float
 def _lip_color(template: Floats, base: Floats, attributes: Attributes) -> Floats:
     """(N, 3): the skin's own tone with more blood, or lipstick; fine upright lines."""
     dark = darkness(attributes)
-    natural = base * mix((0.82, 0.47, 0.50), (0.80, 0.58, 0.60), dark)
-    fade = 0.38 * (1 - attributes.gender) + 0.25 * attributes.wrinkles
+    natural = base * mix((0.82, 0.47, 0.50), (0.92, 0.66, 0.68), dark)
+    fade = 0.38 * (1 - attributes.gender) + 0.25 * attributes.wrinkles + 0.40 * youth(attributes)
     color = mix(natural, base * f32([0.90, 0.78, 0.74]), min(0.7, fade))
     if attributes.lip_color != "natural":
         paint = palette.linear_rgb(attributes.lip_color, palette.LIP_COLORS)

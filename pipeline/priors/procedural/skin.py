@@ -34,8 +34,8 @@ OPACITY = 0.97
 NOSTRIL = (0.0098, 0.6870, 0.1568)
 CAVITY = 0.72
 """How much darker nostrils and ear canals are than rays between thin walls say."""
-OCCLUSION_RAYS = 22
-SHADOW_RAYS = 14
+OCCLUSION_RAYS = 28
+SHADOW_RAYS = 16
 SHADOW_SPREAD = 0.24
 """Radius of the key light as a tangent: a soft box."""
 UNDER_HAIR = 0.9
@@ -43,8 +43,10 @@ UNDER_HAIR = 0.9
 UNDER_BEARD = 0.8
 BORDER = 3e-3
 """Width of the fine zone round lips and lids, metres of the template: a coarse disc would fray their edge."""
-SMOOTHED_OVER = 14
-"""Neighbours over which ray-cast light is averaged; single rays would show as specks."""
+LIT_STRIDE = 2
+"""One in so many discs casts rays."""
+SMOOTHED_OVER = 9
+"""Lit neighbours over which ray-cast light is averaged; single rays would show as specks."""
 
 
 def make_skin(surface: Surface, attributes: Attributes, rng: np.random.Generator) -> Splats:
@@ -87,6 +89,8 @@ def _undercoat(skin: Splats, samples: Samples, parts: Parts, size: float) -> Spl
     covers = (samples.template[:, 1] > 0.61) & (samples.template[:, 2] > 0.04)
     covers &= (parts.lining < 0.5) & (parts.socket < 0.5)
     covers &= (parts.eyelids < 0.02) & (parts.ears < 0.1)
+    # the wings of the nose are thinner than the coat lies deep
+    covers &= bump(mirrored(samples.template), NOSTRIL, (0.007, 0.006, 0.009)) < 0.3
     rows = np.flatnonzero(covers)[::UNDERCOAT_STRIDE]
     coat = skin.select(rows)
     depth = np.minimum(UNDERCOAT_DEPTH * size, 1.2 * samples.spacing[rows])
@@ -148,26 +152,29 @@ def _pull_lining_in(surface: Surface, samples: Samples, parts: Parts) -> Floats:
 
 def _light(surface: Surface, samples: Samples, parts: Parts) -> tuple[Floats, Floats, Floats]:
     """Open sky and key light that reach each sample, and how much it lies in a nostril or an ear canal, (N,) 0..1."""
-    ambient = surface.occlusion(samples.position, samples.normal, OCCLUSION_RAYS)
-    shadow = surface.visibility(samples.position, samples.normal, KEY, SHADOW_RAYS, SHADOW_SPREAD)
-    ambient, shadow = neighbourhood_mean(samples.position, (ambient, shadow), SMOOTHED_OVER)
+    some = slice(None, None, LIT_STRIDE)  # in random order, hence spread evenly
+    position, normal = samples.position[some], samples.normal[some]
+    rays = (
+        surface.occlusion(position, normal, OCCLUSION_RAYS),
+        surface.visibility(position, normal, KEY, SHADOW_RAYS, SHADOW_SPREAD),
+    )
+    ambient, shadow = neighbourhood_mean(position, rays, SMOOTHED_OVER, at=samples.position)
     depth = smoothstep(0.120, 0.152, samples.template[:, 2])
     inside = parts.lining > 0.5
     round_eye = _round_eye(samples.template) * (1 - parts.socket)
-    cavity = smoothstep(0.42, 0.12, ambient) * (1 - round_eye) * (1 - parts.lining) * (1 - parts.lips)
-    cavity *= samples.template[:, 1] > 0.60
-    cavity = np.maximum(cavity, 0.55 * bump(mirrored(samples.template), NOSTRIL, (0.0034, 0.0016, 0.0030)))
+    canal = 0.8 * smoothstep(0.42, 0.12, ambient) * smoothstep(0.3, 0.8, parts.ears)
+    nostril = 0.32 * bump(mirrored(samples.template), NOSTRIL, (0.0034, 0.0016, 0.0030))
     # lids are lit as if half open: what is shaded under the brow shows when they close
     ambient = np.maximum(ambient, 0.78 * round_eye)
     shadow = np.maximum(shadow, 0.66 * round_eye)
     # muscles of the shoulders fold into each other there
     ambient = np.maximum(ambient, 0.6 * smoothstep(0.60, 0.585, samples.template[:, 1]))
     ambient = np.where(inside, ambient * (0.06 + 0.5 * depth), np.clip(ambient * 1.08, 0.02, 1))
-    return ambient, np.where(inside, shadow * depth, shadow), cavity
+    return ambient, np.where(inside, shadow * depth, shadow), np.maximum(canal, nostril)
 
 
 def _round_eye(template: Floats) -> Floats:
-    return bump(mirrored(template), (0.031, 0.729, 0.138), (0.017, 0.012, 0.02))
+    return bump(mirrored(template), (0.031, 0.7265, 0.138), (0.018, 0.0145, 0.02))
 
 
 def _sheen(template: Floats, parts: Parts, attributes: Attributes) -> tuple[Floats, Floats]:
@@ -176,10 +183,10 @@ def _sheen(template: Floats, parts: Parts, attributes: Attributes) -> tuple[Floa
     oily = 0.26 * bump(template, (0, 0.702, 0.160), (0.009, 0.017, 0.03))
     oily += 0.14 * bump(template, (0, 0.775, 0.150), (0.04, 0.018, 0.04))
     oily += 0.12 * bump(folded, (0.044, 0.705, 0.120), (0.014, 0.010, 0.03))
-    specular = (0.27 + oily) * (1 + 0.45 * darkness(attributes)) * (1 - 0.3 * youth(attributes))
-    specular = specular * np.exp(0.22 * noise(template, 0.0016, 31))
+    specular = (0.27 + oily) * (1 - 0.25 * darkness(attributes)) * (1 - 0.3 * youth(attributes))
+    specular = specular * np.exp(0.13 * noise(template, 0.0016, 31))
     moist = smoothstep(0.4, 0.8, parts.lips)
-    specular = specular * (1 - moist) + moist * (0.42 + 0.25 * attributes.makeup)
+    specular = specular * (1 - moist) + moist * (0.32 + 0.25 * attributes.makeup) * (1 - 0.4 * darkness(attributes))
     specular = np.where(parts.lining > 0.5, 0.4, specular)
     return specular.astype(np.float32), np.where(moist > 0.5, 32.0, 15.0).astype(np.float32)
 
@@ -190,7 +197,7 @@ def _fine_normals(surface: Surface, samples: Samples, parts: Parts, attributes: 
     pores = np.stack([noise(place, 0.0020, 11 + k) for k in range(3)], axis=1)
     lumps = np.stack([noise(place, 0.0060, 15 + k) for k in range(3)], axis=1)
     rough = (1 - 0.35 * attributes.gender) * (1 - 0.6 * youth(attributes)) * (1 + 0.6 * attributes.wrinkles)
-    tilt = (0.042 * pores + 0.020 * lumps) * rough * (1 + smoothstep(0.4, 0.8, parts.lips))[:, None]
+    tilt = (0.040 * pores + 0.012 * lumps) * rough * (1 - 0.45 * darkness(attributes)) * (1 + smoothstep(0.4, 0.8, parts.lips))[:, None]
     # an open lid is folded away: it is lit as it lies on the ball when it closes
     lid = smoothstep(0.1, 0.6, parts.eyelids) * (1 - parts.socket)
     outward = np.zeros_like(tilt)

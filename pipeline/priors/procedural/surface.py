@@ -254,9 +254,12 @@ def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
     return unit(total)
 
 
-def neighbourhood_mean(points: Floats, values: Sequence[Floats] | Floats, count: int) -> Floats:
-    """Mean of ``values`` (C, N) over the ``count`` closest points (N, 3) → (C, N)."""
-    index = cKDTree(points).query(points, count, workers=-1)[1]
+def neighbourhood_mean(
+    points: Floats, values: Sequence[Floats] | Floats, count: int, at: Floats | None = None
+) -> Floats:
+    """Mean of ``values`` (C, N) over the ``count`` points (N, 3) closest to each place ``at`` (M, 3), by default the
+    points themselves → (C, M)."""
+    index = cKDTree(points).query(points if at is None else at, count, workers=-1)[1]
     return np.stack([np.asarray(row, np.float32)[index].mean(1) for row in values])
 
 
