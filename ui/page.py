@@ -34,7 +34,7 @@ POSE_OF_VIEWER = """
 def build_page(workshop: Workshop) -> gr.Blocks:
     """The Blocks, wired and queued; `launch_options` go with it."""
     with gr.Blocks(title="AnimPortrait3D", analytics_enabled=False, fill_width=True, delete_cache=CLEAN_UP) as page:
-        gr.HTML(HEADER)
+        gr.HTML(HEADER, padding=False)
         avatar_id = gr.Textbox(label="avatar_id", visible=False)
         pose = gr.Textbox(label="pose", visible=False)
         with gr.Row(elem_id="studio"):
@@ -44,7 +44,7 @@ def build_page(workshop: Workshop) -> gr.Blocks:
                 with gr.Tab("Animate"):
                     moving = animate_tab()
             with gr.Column(scale=3, min_width=320, elem_id="stage"):
-                viewer = AvatarViewer(label="Viewer", elem_id="viewer")
+                viewer = AvatarViewer(label="Viewer", elem_id="viewer", padding=False)
         _wire_create(workshop, making, moving, avatar_id, pose, viewer)
         _wire_animate(workshop, moving, avatar_id, viewer)
     return page.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)

@@ -2,6 +2,8 @@
 
 const LIMITS = {pitch: 85, nearest: 0.12, farthest: 4}; // degrees, portrait distances
 
+const NARROW = 0.82; // a view narrower than this, width by height, crops the shoulders: below them the bust ends
+
 export class OrbitCamera {
   constructor() {
     this.view = new Float32Array(16);
@@ -29,7 +31,7 @@ export class OrbitCamera {
     return {yaw, pitch, distance, fov, target: [...this.target]};
   }
 
-  /** Any of yaw, pitch (degrees), distance (metres), fov (degrees, of the shorter side), target [x, y, z]. */
+  /** Any of yaw, pitch (degrees), distance (metres), fov (degrees, across the shorter side of a view that is not narrow), target [x, y, z]. */
   set({yaw = this.yaw, pitch = this.pitch, distance = this.distance, fov = this.fov, target}) {
     this.yaw = yaw;
     this.pitch = clamp(pitch, -LIMITS.pitch, LIMITS.pitch);
@@ -76,7 +78,8 @@ export class OrbitCamera {
     this.eye[0] = ex;
     this.eye[1] = ey;
     this.eye[2] = ez;
-    const focal = Math.min(width, height) / (2 * Math.tan(this.fov * Math.PI / 360));
+    const side = Math.min(height, Math.max(width, NARROW * height));
+    const focal = side / (2 * Math.tan(this.fov * Math.PI / 360));
     this.intrinsics[0] = this.intrinsics[1] = focal;
     this.intrinsics[2] = width / 2;
     this.intrinsics[3] = height / 2;
