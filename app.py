@@ -15,8 +15,9 @@ def main() -> None:
     """Serve the page; the kernels are compiled while the first visitor still reads it."""
     workshop = Workshop()
     page = build_page(workshop)
+    page.launch(**launch_options(), prevent_thread_lock=True)
     threading.Thread(target=workshop.warm_up, name="warm-up", daemon=True).start()
-    page.launch(**launch_options())
+    page.block_thread()
 
 
 if __name__ == "__main__":

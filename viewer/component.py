@@ -43,6 +43,7 @@ class AvatarViewer(gr.HTML):
             "html_template": f'<div class="avatar-viewer-place" style="height: min({int(height)}px, 88vh)"></div>',
             "js_on_load": ON_LOAD,
             "apply_default_css": False,
+            "hint": "The head will stand here.",
             "module": f"/gradio_api/file={WEB.as_posix()}/gradio.js",
         }
         super().__init__(value, **{**settings, **options})

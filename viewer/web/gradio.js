@@ -6,7 +6,7 @@ import {createViewer} from './viewer.js';
 export function mount(element, props, watch) {
   const theme = document.body.classList.contains('dark') ? 'dark' : 'light';
   const place = element.querySelector('.avatar-viewer-place');
-  const viewer = place.viewer = createViewer(place, {theme}); // the page's own buttons ask it for the pose
+  const viewer = place.viewer = createViewer(place, {theme, hint: props.hint}); // the page's own buttons ask it for the pose
   const paused = matchMedia('(prefers-reduced-motion: reduce)').matches;
   let shown = {};
   const show = async () => {

@@ -19,7 +19,8 @@ const LABEL = '3D head. Drag or use the arrow keys to turn it, plus and minus to
  * Build a viewer inside `parent`, filling it.
  *
  * Options: `ui` (true) buttons, panel and timeline; `panel` (open where there is room) show the sliders at first;
- * `theme` 'auto' | 'light' | 'dark'; `background` CSS hex colour or 'transparent'.
+ * `theme` 'auto' | 'light' | 'dark'; `background` CSS hex colour or 'transparent'; `hint` what to say while there is no
+ * avatar yet.
  *
  * Returns an object with
  *   load(url)                       promise; resolves when the whole avatar is there
@@ -42,7 +43,7 @@ export function createViewer(parent, options = {}) {
 }
 
 class Viewer {
-  constructor(parent, {ui = true, panel, theme = 'auto', background} = {}) {
+  constructor(parent, {ui = true, panel, theme = 'auto', background, hint = ''} = {}) {
     this.closed = new AbortController();
     this.listeners = new Map();
     this.canvas = element('canvas', {tabindex: 0, role: 'application', 'aria-label': LABEL});
@@ -53,7 +54,7 @@ class Viewer {
     addKeyboard(this.root, stage.camera, this.actions, this.closed.signal);
     if (background) this.setBackground(background);
     this.showPanel(ui && (panel ?? parent.clientWidth >= 720));
-    if (!stage.renderer) this.say(NO_WEBGL);
+    this.say(stage.renderer ? hint : NO_WEBGL);
   }
 
   build(parent, ui, theme) {
