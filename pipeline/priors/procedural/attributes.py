@@ -18,9 +18,9 @@ GLASSES = ("none", "round", "square")
 EARRINGS = ("none", "studs", "hoops")
 CLOTHING = ("tshirt", "suit")
 
-YEARS = (0.0, 1.0, 11.0, 25.0, 45.0, 65.0, 82.0)
+YEARS = (0.0, 1.0, 5.0, 11.0, 25.0, 45.0, 65.0, 82.0)
 """Ages in years at which `ANNY_AGES` holds: Anny's own anchors to 25; later ones by eye, so that sixty looks sixty."""
-ANNY_AGES = (-1 / 3, 0.0, 1 / 3, 2 / 3, 0.78, 0.9, 1.0)
+ANNY_AGES = (-1 / 3, 0.0, 0.24, 0.36, 2 / 3, 0.78, 0.9, 1.0)
 GREY_YEARS = (32.0, 78.0)
 """Ages between which natural hair turns from its colour to grey."""
 

@@ -8,7 +8,7 @@ from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.fields import bump, mirrored, noise, smoothstep
 from pipeline.priors.procedural.splats import Floats, Splats, f32, frame_from_normal
 
-FRECKLES, AGE_SPOTS = 1200, 46
+FRECKLES, AGE_SPOTS = 1400, 46
 LIFT = 2.5e-4
 """Metres over the skin's discs."""
 
@@ -21,9 +21,10 @@ def make_blemishes(
     parts = []
     count = int(FRECKLES * attributes.freckles)
     if count:
-        size = f32(np.exp(rng.normal(np.log(3.9e-4), 0.34, count)))
+        size = f32(np.exp(rng.normal(np.log(4.7e-4), 0.34, count)))
         tint = f32([0.70, 0.52, 0.42])
-        parts.append(_spots(skin, _freckle_density(template) * bare, size, tint, (0.18, 0.30 + 0.40 * attributes.freckles), rng))
+        opacity = (0.20, 0.28 + 0.47 * attributes.freckles)
+        parts.append(_spots(skin, _freckle_density(template) * bare, size, tint, opacity, rng))
     spots = int(AGE_SPOTS * float(smoothstep(0.35, 1.0, attributes.wrinkles)) * (1 - 0.6 * attributes.skin_tone))
     if spots:
         size = f32(rng.uniform(0.7e-3, 1.9e-3, spots))

@@ -34,10 +34,9 @@ _HAIR_SHIFT = np.float32(0.18)
 def shade(splats: Splats) -> Floats:
     """Display sRGB (N, 3) 0..1 of every splat under the studio light, for a viewer in front of what it faces."""
     light, gleam = _illuminate(
-        splats.normal, splats.tangent, splats.ambient, splats.shadow, splats.specular, splats.gloss,
+        splats.normal, splats.tangent, splats.ambient, _bounced(splats), splats.shadow, splats.specular, splats.gloss,
         splats.subsurface, splats.shading, _DIRECTIONS, _COLORS, _SKY, _GROUND, _WRAP,
     )  # fmt: skip
-    light *= _interreflection(splats)
     _scatter(splats, light)
     display = to_display(splats.albedo * light + gleam * np.where(_is_hair(splats), 0.35 + 0.65 * _tinted(splats), 1))
     unlit = splats.shading == Shading.UNLIT
@@ -61,14 +60,14 @@ def _tinted(splats: Splats) -> Floats:
     return splats.albedo / np.maximum(brightest, 1e-4)
 
 
-def _interreflection(splats: Splats) -> Floats:
-    """Light that bounces inside a crease comes back in the colour of what is there: Jiménez et al., Practical
-    Realtime Strategies for Accurate Indirect Occlusion (2016), eq. 10, relative to plain occlusion."""
+def _bounced(splats: Splats) -> Floats:
+    """(N, 3) sky light that arrives, with what bounces inside a crease of the skin in the colour of what is there:
+    Jiménez et al., Practical Realtime Strategies for Accurate Indirect Occlusion (2016), eq. 10."""
     x = splats.ambient[:, None]
     a = splats.albedo
     bounced = ((x * (2.0404 * a - 0.3324) - (4.7951 * a - 0.6417)) * x + (2.7552 * a + 0.6903)) * x
-    gain = np.maximum(bounced, x) / np.maximum(x, 1e-3)
-    return np.where((splats.shading == Shading.SKIN)[:, None], np.clip(gain, 1, 1.4), 1).astype(np.float32)
+    skin = (splats.shading == Shading.SKIN)[:, None]
+    return f32(np.where(skin, np.maximum(bounced, x), x))
 
 
 def _scatter(splats: Splats, light: Floats) -> None:
@@ -102,7 +101,7 @@ def _blur(light, normal, distance, index, sigma):  # type: ignore[no-untyped-def
 
 @njit(parallel=True, cache=True, fastmath=True)
 def _illuminate(  # type: ignore[no-untyped-def]
-    normal, tangent, ambient, shadow, specular, gloss, subsurface, shading, directions, colors, sky, ground, wrap
+    normal, tangent, ambient, bounced, shadow, specular, gloss, subsurface, shading, directions, colors, sky, ground, wrap
 ):
     """Diffuse light and highlight (N, 3) each."""
     count = len(normal)
@@ -113,7 +112,7 @@ def _illuminate(  # type: ignore[no-untyped-def]
         vx, vy, vz = _viewer(nx, nz)
         up = np.float32(0.5) + np.float32(0.5) * ny
         for c in range(3):
-            light[i, c] = (sky[c] * up + ground[c] * (1 - up)) * ambient[i]
+            light[i, c] = (sky[c] * up + ground[c] * (1 - up)) * bounced[i, c]
         for j in range(len(directions)):
             lx, ly, lz = directions[j, 0], directions[j, 1], directions[j, 2]
             seen = shadow[i] if j == 0 else np.float32(0.3) + np.float32(0.7) * ambient[i]

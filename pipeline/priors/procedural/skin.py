@@ -31,6 +31,10 @@ UNDERCOAT_STRIDE = 6
 UNDERCOAT_DEPTH = 1.5e-3
 """Metres below the skin."""
 OPACITY = 0.97
+LID_LOWEST = -0.30
+"""Upward part of a lid's normal below which it counts as the underside of a fold, which opens as the eye closes."""
+LID_FACING = 0.75
+"""Least cosine between the lids' normals and the direction away from the eyeball."""
 NOSTRIL = (0.0098, 0.6870, 0.1568)
 CAVITY = 0.72
 """How much darker nostrils and ear canals are than rays between thin walls say."""
@@ -165,8 +169,9 @@ def _light(surface: Surface, samples: Samples, parts: Parts) -> tuple[Floats, Fl
     canal = 0.8 * smoothstep(0.42, 0.12, ambient) * smoothstep(0.3, 0.8, parts.ears)
     nostril = 0.32 * bump(mirrored(samples.template), NOSTRIL, (0.0034, 0.0016, 0.0030))
     # lids are lit as if half open: what is shaded under the brow shows when they close
-    ambient = np.maximum(ambient, 0.78 * round_eye)
-    shadow = np.maximum(shadow, 0.66 * round_eye)
+    folded = smoothstep(0.10, 0.45, round_eye)
+    ambient = np.maximum(ambient, np.maximum(0.78 * round_eye, 0.60 * folded))
+    shadow = np.maximum(shadow, np.maximum(0.66 * round_eye, 0.52 * folded))
     # muscles of the shoulders fold into each other there
     ambient = np.maximum(ambient, 0.6 * smoothstep(0.60, 0.585, samples.template[:, 1]))
     ambient = np.where(inside, ambient * (0.06 + 0.5 * depth), np.clip(ambient * 1.08, 0.02, 1))
@@ -198,10 +203,16 @@ def _fine_normals(surface: Surface, samples: Samples, parts: Parts, attributes: 
     lumps = np.stack([noise(place, 0.0060, 15 + k) for k in range(3)], axis=1)
     rough = (1 - 0.35 * attributes.gender) * (1 - 0.6 * youth(attributes)) * (1 + 0.6 * attributes.wrinkles)
     tilt = (0.040 * pores + 0.012 * lumps) * rough * (1 - 0.45 * darkness(attributes)) * (1 + smoothstep(0.4, 0.8, parts.lips))[:, None]
-    # an open lid is folded away: it is lit as it lies on the ball when it closes
-    lid = smoothstep(0.1, 0.6, parts.eyelids) * (1 - parts.socket)
-    outward = np.zeros_like(tilt)
+    return _unfold_lids(surface, samples, parts, unit(samples.normal + tilt))
+
+
+def _unfold_lids(surface: Surface, samples: Samples, parts: Parts, normal: Floats) -> Floats:
+    """An open lid is folded away under the brow; it is lit as it faces when it lies on the ball."""
+    weight = smoothstep(0.25, 0.6, _round_eye(samples.template)) * (1 - parts.socket)
     for side in SIDES:
-        own = np.flatnonzero((lid > 0) & (place[:, 0] * (1 if side == "left" else -1) > 0))
-        outward[own] = unit(samples.position[own] - eyeball(surface, side).centre)
-    return unit(samples.normal + tilt + 0.6 * lid[:, None] * outward)
+        own = np.flatnonzero((weight > 0) & (samples.template[:, 0] * (1 if side == "left" else -1) > 0))
+        outward = unit(samples.position[own] - eyeball(surface, side).centre)
+        short = np.maximum(0, LID_FACING - (normal[own] * outward).sum(1)) * weight[own]
+        normal[own] = unit(normal[own] + outward * short[:, None])
+    below = weight * np.maximum(0, LID_LOWEST - normal[:, 1])
+    return unit(normal + f32([0, 0.9, 0.25]) * below[:, None])
