@@ -38,6 +38,8 @@ class Arch:
     """Of their crowns."""
     steps: tuple[float, ...]
     """How much further from the biting line each one ends."""
+    light: float
+    """Share of the light that gets to it past the lips."""
 
 
 UPPER = Arch(
@@ -49,6 +51,7 @@ UPPER = Arch(
     (8.8, 7.0, 7.8, 7.2, 7.2, 9.5),
     (10.2, 9.2, 9.8, 8.4, 8.0, 7.5),
     (0.0, 0.6, 0.1, 0.5, 0.6, 0.7),
+    1.0,
 )  # fmt: skip
 LOWER = Arch(
     "teeth_lower",
@@ -59,6 +62,7 @@ LOWER = Arch(
     (5.5, 6.0, 7.0, 7.2, 7.4, 10.0),
     (8.6, 8.8, 9.4, 8.4, 8.0, 7.5),
     (0.2, 0.2, 0.0, 0.4, 0.6, 0.8),
+    0.72,
 )  # fmt: skip
 
 
@@ -110,8 +114,8 @@ def _tooth(
         opacity=0.97,
         albedo=_enamel(a, t, attributes, rng),
         normal=normal,
-        ambient=_depth(place) * (1 - 0.28 * np.abs(a) ** 6),
-        shadow=_depth(place) * 0.85,
+        ambient=arch.light * _depth(place) * (1 - 0.28 * np.abs(a) ** 6),
+        shadow=arch.light * _depth(place) * 0.85,
         specular=0.30,
         gloss=55.0,
         subsurface=0.45,
