@@ -101,8 +101,9 @@ def _blur(light, normal, distance, index, sigma):  # type: ignore[no-untyped-def
 
 @njit(parallel=True, cache=True, fastmath=True)
 def _illuminate(  # type: ignore[no-untyped-def]
-    normal, tangent, ambient, bounced, shadow, specular, gloss, subsurface, shading, directions, colors, sky, ground, wrap
-):
+    normal, tangent, ambient, bounced, shadow, specular, gloss, subsurface, shading,
+    directions, colors, sky, ground, wrap,
+):  # fmt: skip
     """Diffuse light and highlight (N, 3) each."""
     count = len(normal)
     light = np.empty((count, 3), np.float32)

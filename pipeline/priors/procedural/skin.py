@@ -202,7 +202,8 @@ def _fine_normals(surface: Surface, samples: Samples, parts: Parts, attributes: 
     pores = np.stack([noise(place, 0.0020, 11 + k) for k in range(3)], axis=1)
     lumps = np.stack([noise(place, 0.0060, 15 + k) for k in range(3)], axis=1)
     rough = (1 - 0.35 * attributes.gender) * (1 - 0.6 * youth(attributes)) * (1 + 0.6 * attributes.wrinkles)
-    tilt = (0.040 * pores + 0.012 * lumps) * rough * (1 - 0.45 * darkness(attributes)) * (1 + smoothstep(0.4, 0.8, parts.lips))[:, None]
+    rough *= 1 - 0.45 * darkness(attributes)
+    tilt = (0.040 * pores + 0.012 * lumps) * rough * (1 + smoothstep(0.4, 0.8, parts.lips))[:, None]
     return _unfold_lids(surface, samples, parts, unit(samples.normal + tilt))
 
 
