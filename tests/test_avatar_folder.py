@@ -19,7 +19,7 @@ def saved(tmp_path):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(UserError, match="there is no avatar folder .*nowhere"):
+    with pytest.raises(UserError, match=r"there is no avatar folder .*nowhere"):
         load_avatar_folder(tmp_path / "nowhere")
 
 
