@@ -22,15 +22,12 @@ WRITERS: dict[str, Callable[[Gaussians, Path], None]] = {"ply": write_ply, "glb"
 def export_pose(avatar: SplatAvatar, kind: str, path: Path, expression: Tensor, rotations: Tensor) -> None:
     """Write one pose, ``expression`` (1, E) and ``rotations`` (1, J, 3), as ``kind`` of `WRITERS`.
 
-    Raises `UserError` for an unknown kind or a path that cannot be written.
+    Raises `UserError` for an unknown kind, an avatar that has no splats or a path that cannot be written.
     """
     if kind not in WRITERS:
         raise UserError(f"{kind!r} is no export format; choose from {', '.join(WRITERS)}")
     posed = avatar.gaussians(avatar.rig.pose(expression, rotations)[0])
-    try:
-        WRITERS[kind](posed, path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror or error})") from error
+    WRITERS[kind](posed, path)
 
 
 def pose_of_clip(avatar: SplatAvatar, files: Sequence[Path] | None, frame: int) -> tuple[Tensor, Tensor]:

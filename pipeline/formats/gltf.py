@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.files import whole_file
+from pipeline.files import reading, whole_file
 
 MAGIC, VERSION = 0x46546C67, 2
 JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
@@ -175,13 +175,15 @@ class GlbReader:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The file's bytes; raises `UserError` when it is missing or far too large."""
+    """The file's bytes; raises `UserError` when it is missing, locked or far too large."""
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no file {path.name!r}")
-    if path.stat().st_size > LARGEST_FILE:
-        raise UserError(f"{path.name} has {path.stat().st_size >> 20} MB; at most {LARGEST_FILE >> 20} MB can be read")
-    return path.read_bytes()
+    with reading(path):
+        if not path.is_file():
+            raise UserError(f"there is no file {path.name!r}")
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise UserError(f"{path.name} has {size >> 20} MB; at most {LARGEST_FILE >> 20} MB can be read")
+        return path.read_bytes()
 
 
 def whole(value: object) -> int:

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.avatar import Gaussians
 from pipeline.errors import UserError
-from pipeline.files import whole_file
+from pipeline.files import reading, whole_file
 
 SMALLEST_SCALE = 1e-9
 """Metres; the file holds logarithms."""
@@ -44,11 +44,14 @@ def write_ply(gaussians: Gaussians, path: str | Path) -> None:
 def read_ply(path: str | Path) -> Gaussians:
     """Read a 3DGS PLY, text or binary. Raises `UserError` when it is missing, damaged or another kind of PLY."""
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no file {path.name!r}")
     try:
-        _check_size(path)
-        table = plyfile.PlyData.read(str(path))["vertex"].data
+        with reading(path):
+            if not path.is_file():
+                raise UserError(f"there is no file {path.name!r}")
+            _check_size(path)
+            table = plyfile.PlyData.read(str(path))["vertex"].data
+    except UserError:
+        raise
     except (plyfile.PlyParseError, ValueError, KeyError, EOFError, UnicodeDecodeError, OverflowError) as error:
         raise UserError(f"{path.name} is no readable PLY ({error})") from error
     missing = [name for name in (*BASE_NAMES, *COLOR_NAMES) if name not in (table.dtype.names or ())]

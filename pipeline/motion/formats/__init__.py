@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.files import reading
 from pipeline.motion.formats import animportrait3d, npz
 from pipeline.motion.formats.arrays import MOST_BYTES, ArrayFile, open_arrays
 from pipeline.motion.motion import FASTEST_FPS, SLOWEST_FPS, Motion
@@ -54,14 +55,14 @@ def load_motion(paths: Sequence[Path], fps: float | None = None) -> Motion:
 
 def _is_wave(path: Path) -> bool:
     """Whether the file's first bytes are those of a WAV file. Raises `UserError` when it is too large."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        start = file.read(12)
+    with reading(path):
+        if not path.is_file():
+            return False
+        with open(path, "rb") as file:
+            start = file.read(12)
+        size = path.stat().st_size
     if start[:4] != b"RIFF" or start[8:] != b"WAVE":
         return False
-    if path.stat().st_size > MOST_BYTES:
-        raise UserError(
-            f"{path.name} has {path.stat().st_size / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} MB are read"
-        )
+    if size > MOST_BYTES:
+        raise UserError(f"{path.name} has {size / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} MB are read")
     return True

@@ -17,6 +17,7 @@ from typing import IO
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.files import reading
 
 MOST_BYTES = 200 * 2**20
 """Largest file, and largest content of a compressed file."""
@@ -96,11 +97,16 @@ class ArrayFile:
 def open_arrays(path: Path) -> ArrayFile:
     """Read the headers of a `.npy` or `.npz`.
 
-    Raises `UserError` for a file that is missing, empty, too large, a pickle, a zip bomb, cut short or no NumPy file.
+    Raises `UserError` for a file that is missing, locked, empty, too large, a pickle, a zip bomb, cut short or no NumPy
+    file.
     """
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    size = path.stat().st_size
+    with reading(path):
+        if not path.is_file():
+            raise UserError(f"there is no file {path}")
+        return _open_arrays(path, path.stat().st_size)
+
+
+def _open_arrays(path: Path, size: int) -> ArrayFile:
     if size == 0:
         raise UserError(f"{path.name} is empty")
     if size > MOST_BYTES:
@@ -143,7 +149,7 @@ def _read_archive(file: IO[bytes], path: Path) -> dict[str, ArrayHeader]:
 
 def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
     """Everything that the archive's directory tells, before anything is unpacked."""
-    if any(member.filename.endswith((".pkl", "/data.pkl")) for member in members):
+    if any(member.filename.endswith(".pkl") for member in members):
         raise _pickle_refused(path)
     if len(members) > MOST_MEMBERS:
         raise UserError(f"{path.name} holds {len(members)} files; a motion clip has at most {MOST_MEMBERS}")
