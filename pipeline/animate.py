@@ -80,5 +80,7 @@ def animate_to_video(
     if background is None:
         count = write_png_frames(target, frames, progress=report, cancel=cancel)
     else:
-        count = write_video(target, frames, clip.fps, audio=clip.audio, progress=report, cancel=cancel)
+        count = write_video(
+            target, frames, clip.fps, audio=clip.audio, frame_count=len(clip), progress=report, cancel=cancel
+        )
     return AnimationResult(count, time.perf_counter() - started, driven.notes)

@@ -207,7 +207,7 @@ class SplatAvatar(ModelMixin, ConfigMixin):
         Without gradients (none wanted, or on a CPU inside `torch.no_grad`) a Numba kernel does it in about a
         millisecond per 100k splats; otherwise torch, differentiable in the vertices and in every splat attribute.
         """
-        if vertices.is_cuda or torch.is_grad_enabled() and self._wants_grad(vertices):
+        if vertices.is_cuda or (torch.is_grad_enabled() and self._wants_grad(vertices)):
             return self._gaussians_torch(vertices)
         with torch.no_grad():
             means, quats, scales = pose_splats(

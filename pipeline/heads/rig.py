@@ -124,13 +124,12 @@ class Rig:
         return torch.stack(world, dim=1)
 
     def _check(self, expression: Tensor, rotations: Tensor) -> None:
-        wanted = (len(self.expression_names), (len(self.joint_names), 3))
-        if expression.ndim != 2 or expression.shape[1] != wanted[0]:
-            raise UserError(f"expression has shape {tuple(expression.shape)}; this rig takes (frames, {wanted[0]})")
-        if tuple(rotations.shape[1:]) != wanted[1] or rotations.shape[0] != expression.shape[0]:
-            raise UserError(
-                f"rotations have shape {tuple(rotations.shape)}; this rig takes ({expression.shape[0]}, {wanted[1][0]}, 3)"
-            )
+        channels = len(self.expression_names)
+        if expression.ndim != 2 or expression.shape[1] != channels:
+            raise UserError(f"expression has shape {tuple(expression.shape)}; this rig takes (frames, {channels})")
+        wanted = (len(expression), len(self.joint_names), 3)
+        if tuple(rotations.shape) != wanted:
+            raise UserError(f"rotations have shape {tuple(rotations.shape)}; this rig takes {wanted}")
 
 
 def _index(names: tuple[str, ...], name: str, kind: str) -> int:

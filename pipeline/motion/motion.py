@@ -108,13 +108,18 @@ class Motion:
     def resample(self, fps: float) -> Motion:
         """The same clip at another frame rate: rotations by slerp, everything else linearly.
 
-        The duration is kept to within half a frame. Raises `UserError` when ``fps`` is out of range.
+        The duration is kept to within half a frame. Raises `UserError` when ``fps`` is out of range or makes more than
+        `MOST_FRAMES` frames.
         """
         if not SLOWEST_FPS <= fps <= FASTEST_FPS:
             raise UserError(f"the frame rate is {fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
         if fps == self.fps:
             return self
         count = max(1, math.floor(len(self) * fps / self.fps + 0.5))
+        if count > MOST_FRAMES:
+            raise UserError(
+                f"the clip would have {count} frames at {fps:g} frames per second; it may have {MOST_FRAMES} at most"
+            )
         times = (torch.arange(count, dtype=torch.float64) * (self.fps / fps)).clamp_max(len(self) - 1)
         parts: dict[str, Any] = {
             name: (slerp_rows if name in ROTATIONS else lerp_rows)(getattr(self, name), times)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import imageio_ffmpeg
 import numpy as np
@@ -19,20 +20,30 @@ QUALITY = 18
 AUDIO_BITRATE = "160k"
 
 
+class Sound(NamedTuple):
+    """What is heard with the frames."""
+
+    path: Path
+    """WAV file; it is cut, or followed by silence."""
+    seconds: float
+    """Length of the video."""
+
+
 class Encoder:
     """Writes frames to ``path``, whose ending does not matter; a context manager that leaves no process behind.
 
     yuv420p in BT.709 (tagged so), x264 veryfast, moov before mdat so that browsers start at once. Sides must be even.
-    ``audio`` is a WAV file; it is cut, or followed by silence, to the length of the video.
     """
 
-    def __init__(self, path: Path, width: int, height: int, fps: float, audio: Path | None = None) -> None:
+    def __init__(self, path: Path, width: int, height: int, fps: float, sound: Sound | None = None) -> None:
+        self._sound = sound
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self._process = subprocess.Popen(
-            _command(path, width, height, fps, audio),
+            _command(path, width, height, fps, sound),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
+            start_new_session=True,  # Ctrl-C is for us; we end the encoder
         )
 
     def write(self, frame: np.ndarray) -> None:
@@ -71,29 +82,18 @@ class Encoder:
         told = self._errors.read().decode(errors="replace").strip()
         if "No space left on device" in told:
             raise UserError("the disk is full; free some space and export again")
-        if "Invalid data found" in told and ".wav" in told.lower():
-            raise UserError("the clip's sound cannot be read; give a WAV file")
+        if self._sound is not None and str(self._sound.path) in told:
+            raise UserError(f"the sound {self._sound.path.name} cannot be read; give a WAV file of plain samples (PCM)")
         raise RuntimeError(f"ffmpeg failed with exit code {self._process.returncode}: {told[-2000:]}")
 
 
-def _command(path: Path, width: int, height: int, fps: float, audio: Path | None) -> list[str]:
+def _command(path: Path, width: int, height: int, fps: float, sound: Sound | None) -> list[str]:
     rate = str(Fraction(fps).limit_denominator(1001))
     command = [ffmpeg_program(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
     command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", rate, "-i", "pipe:0"]
-    if audio is not None:
-        command += [
-            "-f",
-            "wav",
-            "-i",
-            f"file:{audio}",
-            "-af",
-            "apad",
-            "-c:a",
-            "aac",
-            "-b:a",
-            AUDIO_BITRATE,
-            "-shortest",
-        ]
+    if sound is not None:  # not -shortest: ffmpeg then lets the sound run on when frames come slowly
+        command += ["-f", "wav", "-i", f"file:{sound.path}", "-af", "apad", "-t", f"{sound.seconds:.6f}"]
+        command += ["-c:a", "aac", "-b:a", AUDIO_BITRATE]
     command += ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p"]
     command += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
     command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(QUALITY)]

@@ -10,7 +10,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,8 +23,8 @@ from torch import Tensor
 from pipeline.avatar import Gaussians, SplatAvatar
 from pipeline.camera import Camera
 from pipeline.errors import UserError
-from pipeline.files import whole_file, whole_folder
-from pipeline.rendering.encoder import Encoder
+from pipeline.files import whole_file, whole_folder, writing
+from pipeline.rendering.encoder import Encoder, Sound
 from pipeline.rendering.layouts import Shots
 from pipeline.rendering.portrait import STUDIO_GREY
 from pipeline.rendering.rasterize import RasterizeMode, rasterize, rasterize_rgb8
@@ -97,26 +97,33 @@ def write_video(
     fps: float,
     *,
     audio: Path | None = None,
+    frame_count: int | None = None,
     progress: Callable[[int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> int:
     """Encode (H, W, 3) uint8 frames as an H.264 MP4 (see `Encoder`) that appears under ``path`` only when it is whole.
 
-    An odd side is made even by repeating its last row or column. ``audio`` is a WAV file. ``progress`` is called with
-    the number of frames done; ``cancel`` is asked before each frame. Returns the number of frames.
-    Raises `UserError` when ``path``, ``fps`` or the frames cannot be used, `VideoCancelled` when cancelled.
+    An odd side is made even by repeating its last row or column. ``audio`` is a WAV file, cut or followed by
+    silence to the length of ``frame_count`` frames, which it needs. ``progress`` is called with the number of frames
+    done; ``cancel`` is asked before each frame. Returns the number of frames. Raises `UserError` when ``path``,
+    ``fps``, ``audio`` or the frames cannot be used, `VideoCancelled` when cancelled.
     """
     check_video_target(path)
     if not SLOWEST_FPS <= fps <= FASTEST_FPS:
         raise UserError(f"the frame rate is {fps}; a video takes {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
-    if audio is not None and not audio.is_file():
-        raise UserError(f"there is no sound file {audio}")
-    with closing(ahead(frames)) as pictures, _writable(path), whole_file(path) as partial:
+    sound = None
+    if audio is not None:
+        if not audio.is_file():
+            raise UserError(f"there is no sound file {audio}")
+        if frame_count is None:
+            raise ValueError("audio needs frame_count, the number of frames that it is cut to")
+        sound = Sound(audio, frame_count / fps)
+    with closing(ahead(frames)) as pictures, whole_file(path) as partial:
         first = next(pictures, None)
         if first is None:
             raise UserError("the clip has no frames; a video needs at least one")
         height, width = _even(first).shape[:2]
-        with Encoder(partial, width, height, fps, audio) as encoder:
+        with Encoder(partial, width, height, fps, sound) as encoder:
             count = 0
             for picture in _and_then(first, pictures):
                 _stop_if(cancel)
@@ -142,7 +149,7 @@ def write_png_frames(
     """
     check_frames_target(folder)
     count = 0
-    with closing(ahead(frames)) as pictures, _writable(folder), whole_folder(folder) as partial:
+    with closing(ahead(frames)) as pictures, whole_folder(folder) as partial:
         with ThreadPoolExecutor(PNG_THREADS) as savers:
             saving: deque[Future[None]] = deque()
             for picture in pictures:
@@ -165,16 +172,18 @@ def check_video_target(path: Path) -> None:
     """Raise `UserError` unless a video can be written to ``path``."""
     if path.suffix.lower() != ".mp4":
         raise UserError(f"{path.name!r} does not end in .mp4, the ending of a video")
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give a file name that ends in .mp4")
+    with writing(path):
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; give a file name that ends in .mp4")
 
 
 def check_frames_target(folder: Path) -> None:
     """Raise `UserError` unless ``folder`` is free, empty, or holds frames of an earlier export."""
-    if folder.is_file():
-        raise UserError(f"{folder} is a file; give a folder for the frames")
-    if folder.is_dir() and not all(FRAME_PATTERN.fullmatch(entry.name) for entry in folder.iterdir()):
-        raise UserError(f"{folder} holds other files and is left alone; give a new or empty folder")
+    with writing(folder):
+        if folder.is_file():
+            raise UserError(f"{folder} is a file; give a folder for the frames")
+        if folder.is_dir() and not all(FRAME_PATTERN.fullmatch(entry.name) for entry in folder.iterdir()):
+            raise UserError(f"{folder} holds other files and is left alone; give a new or empty folder")
 
 
 def ahead(items: Iterable[Item], depth: int = AHEAD) -> Generator[Item, None, None]:
@@ -244,12 +253,3 @@ def _save_png(picture: Picture, path: Path) -> None:
 def _stop_if(cancel: Callable[[], bool] | None) -> None:
     if cancel is not None and cancel():
         raise VideoCancelled
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    """Turn a missing right or a bad folder into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror or error})") from error

@@ -106,3 +106,9 @@ def test_slerp_of_opposite_signs_takes_the_shorter_way():
 
 def test_still_is_every_required_rotation():
     assert set(still(3)) == set(ROTATIONS) - {"head"}
+
+
+def test_resampling_does_not_make_a_clip_of_days():
+    clip = Motion(fps=1, basis="arkit52", expression=torch.zeros(MOST_FRAMES, 52), **still(MOST_FRAMES))
+    with pytest.raises(UserError, match=f"would have {MOST_FRAMES * 120} frames at 120 frames per second"):
+        clip.resample(120)

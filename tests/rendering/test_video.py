@@ -76,6 +76,13 @@ def a_wave(path: Path, seconds: float) -> Path:
     return path
 
 
+def slowly(frames):
+    """As a renderer gives them: ffmpeg has time to read ahead in the sound."""
+    for frame in frames:
+        time.sleep(0.02)
+        yield frame
+
+
 class TestWriteVideo:
     def test_what_is_written(self, tmp_path):
         path = tmp_path / "a.mp4"
@@ -111,19 +118,21 @@ class TestWriteVideo:
     @pytest.mark.parametrize("seconds", [0.4, 3.0])
     def test_sound_is_as_long_as_the_video(self, tmp_path, seconds):
         sound = a_wave(tmp_path / "a.wav", seconds)
-        write_video(tmp_path / "a.mp4", plain_frames(40), 25, audio=sound)
+        write_video(tmp_path / "a.mp4", slowly(plain_frames(40)), 25, audio=sound, frame_count=40)
         told = describe(tmp_path / "a.mp4")
         assert "aac" in told
         assert "Duration: 00:00:01.6" in told
         assert len(decode(tmp_path / "a.mp4", 64, 48)) == 40
 
     def test_sound_that_is_none(self, tmp_path):
-        (tmp_path / "a.wav").write_bytes(b"RIFF\x00\x00\x00\x00WAVEnothing")
-        with pytest.raises(UserError, match="sound cannot be read"):
-            write_video(tmp_path / "a.mp4", plain_frames(500), 25, audio=tmp_path / "a.wav")
+        (tmp_path / "voice").write_bytes(b"RIFF\x00\x00\x00\x00WAVEnothing")
+        with pytest.raises(UserError, match="the sound voice cannot be read"):
+            write_video(tmp_path / "a.mp4", plain_frames(500), 25, audio=tmp_path / "voice", frame_count=500)
         with pytest.raises(UserError, match="no sound file"):
-            write_video(tmp_path / "a.mp4", plain_frames(5), 25, audio=tmp_path / "b.wav")
-        assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+            write_video(tmp_path / "a.mp4", plain_frames(5), 25, audio=tmp_path / "b.wav", frame_count=5)
+        with pytest.raises(ValueError, match="needs frame_count"):
+            write_video(tmp_path / "a.mp4", plain_frames(5), 25, audio=tmp_path / "voice")
+        assert [path.name for path in tmp_path.iterdir()] == ["voice"]
 
     @pytest.mark.parametrize("fps", [0, 0.5, 121, float("nan")])
     def test_frame_rate_out_of_range(self, tmp_path, fps):
@@ -201,7 +210,7 @@ class TestWriteVideo:
                 break
         names = [path.name for path in tmp_path.iterdir()]
         assert len(names) == 1
-        assert names[0].startswith(".a-")
+        assert names[0].startswith(".a.mp4-")
         assert names[0].endswith(".partial")
 
 
