@@ -36,8 +36,8 @@ PORTRAIT_PITCH_DEGREES = 4.0
 HIDDEN_REGIONS = ("hair_cage", "lashes_left", "lashes_right")
 """Faces that only carry splats: a plain viewer would draw them as solid sheets."""
 EARLY_LAYERS = (Layer.EYE, Layer.MOUTH, Layer.BROW)
-COLORLESS_LAYERS = (Layer.ACCESSORY, Layer.BROW)
-"""Layers that give the plain head no colour: glasses would paint rings on the face."""
+COLORLESS_LAYERS = (Layer.ACCESSORY, Layer.BROW, Layer.HAIR)
+"""Layers that give the plain head no colour: glasses would paint rings on the face, long hair stains on the neck."""
 COLOR_LIMITS = (-1.0, 2.0)
 MOST_FACES = 65535
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,34 +11,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipeline.avatar import SplatAvatar
 from pipeline.formats.glb import write_avatar_glb
+from tests.browser.chromium import CHROMIUM_ARGUMENTS, chromium
 from tests.browser.serving import serve
 from tests.synthetic import synthetic_avatar
 
 WEB = Path(__file__).parents[2] / "viewer" / "web"
-CHROMIUM_ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-precise-memory-info",
-    "--autoplay-policy=no-user-gesture-required",
-]
 TIMEOUT = 20_000
 """Milliseconds that any one wait in a page may take on a slow machine."""
-
-
-def chromium() -> str:
-    """The browser's path; a machine without one should say so at once."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    raise RuntimeError("the browser tests need Chromium; on Debian: apt-get install chromium")
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,18 @@ export function createTexture(gl, unit, format, width, height) {
   return id;
 }
 
+/** A framebuffer that writes to several textures of one size at once. */
+export function createLayers(gl, textures) {
+  const framebuffer = gl.createFramebuffer();
+  gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
+  const places = textures.map((texture, index) => {
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0 + index, gl.TEXTURE_2D, texture, 0);
+    return gl.COLOR_ATTACHMENT0 + index;
+  });
+  gl.drawBuffers(places);
+  return {framebuffer, textures};
+}
+
 /** A picture to draw into, 16-bit float where the browser can blend it, with depth; sized on demand. */
 export class Target {
   constructor(gl, unit) {

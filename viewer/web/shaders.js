@@ -1,4 +1,4 @@
-// GLSL of the viewer. The splat program does what pipeline/rendering/projection.py does, on values still quantised.
+// GLSL of the viewer. The projection does what pipeline/rendering/projection.py does, on values still quantised.
 
 import {ROW} from './chunks.js';
 import {FRAMES_PER_ROW, FRAME_TEXELS} from './rig.js';
@@ -27,7 +27,7 @@ uniform float uShRange;
 uniform vec3 uEye;
 vec3 harmonic(int splat, int k) {                       // coefficient k >= 1
   int first = 3 * (k - 1);
-  vec3 value;
+  vec3 value = vec3(0.0);
   for (int c = 0; c < 3; c++) {
     int v = first + c;
     uvec4 texel = texelFetch(uSh, ivec2(splat % ${ROW}, (splat / ${ROW}) * SH_TEXELS + (v >> 4)), 0);
@@ -53,23 +53,30 @@ vec3 viewDependent(int i, vec3 world) {                 // Kerbl et al. 2023, as
 }
 `;
 
-/** `shDegree` 0..3; `antialiased`: opacity compensated for the low-pass (Mip-Splatting). */
-export function splatShaders({shDegree, shTexels, antialiased}) {
+const FULL_SCREEN = `${COMMON}
+void main() { gl_Position = vec4(vec2((gl_VertexID & 1) * 4 - 1, (gl_VertexID & 2) * 2 - 1), 0.0, 1.0); }`;
+
+/**
+ * First pass, one fragment per splat: its ellipse on the screen, kept as the bits of
+ * (x, y, long half axis x, y) and (short half axis, opacity, red green, blue depth). Doing it in the vertex shader of
+ * the quads would repeat it four times, which is most of a frame where graphics run in software.
+ * `shDegree` 0..3; `antialiased`: opacity compensated for the low-pass (Mip-Splatting).
+ */
+export function projectionShaders({shDegree, shTexels, antialiased}) {
   const defines = `#define SH_DEGREE ${shDegree}\n#define SH_TEXELS ${shTexels}\n`;
-  return [COMMON + defines + PROJECTION + (shDegree ? HARMONICS : '') + SPLAT_VERTEX(antialiased), COMMON + SPLAT_FRAGMENT];
+  return [FULL_SCREEN, COMMON + defines + PROJECTION + (shDegree ? HARMONICS : '') + PROJECT_SPLAT(antialiased)];
 }
 
-const SPLAT_VERTEX = (antialiased) => `
-uniform usampler2D uOrder, uAttributes, uColors;
+const PROJECT_SPLAT = (antialiased) => `
+uniform usampler2D uAttributes, uColors;
 uniform sampler2D uFrames;
 uniform int uCount;
 uniform vec3 uMean[${LAYERS}], uLogScale[${LAYERS}], uLogStep[${LAYERS}];
 uniform float uGrowth[${LAYERS}];
 uniform vec2 uColorRange;
 uniform float uGrownSize;                               // metres up to which splats of a half-loaded layer grow
-flat out vec4 vColor;
-out vec2 vAt;
-ivec2 place(int i) { return ivec2(i % ${ROW}, i / ${ROW}); }
+layout(location = 0) out uvec4 ellipse;
+layout(location = 1) out uvec4 shade;
 vec4 frameRow(int face, int row) {
   return texelFetch(uFrames, ivec2((face % ${FRAMES_PER_ROW}) * ${FRAME_TEXELS} + row, face / ${FRAMES_PER_ROW}), 0);
 }
@@ -90,12 +97,12 @@ mat3 rotation(vec4 q) {
               2.0 * (x * z + w * y), 2.0 * (y * z - w * x), 1.0 - 2.0 * (x * x + y * y));
 }
 void main() {
-  gl_Position = vec4(0.0, 0.0, 2.0, 1.0);               // outside the clip volume: the quad vanishes
-  int slot = gl_InstanceID * ${BATCH} + (gl_VertexID >> 2);
-  if (slot >= uCount) return;
-  int i = int(texelFetch(uOrder, place(slot), 0).x);
-  uvec4 a = texelFetch(uAttributes, place(i), 0);
-  uint b = texelFetch(uColors, place(i), 0).x;
+  ellipse = shade = uvec4(0u);                          // opacity 0: not drawn
+  ivec2 place = ivec2(gl_FragCoord.xy);
+  int i = place.y * ${ROW} + place.x;
+  if (i >= uCount) return;
+  uvec4 a = texelFetch(uAttributes, place, 0);
+  uint b = texelFetch(uColors, place, 0).x;
   int layer = int((a.x >> 16) & 255u), face = int(a.x & 65535u);
 
   vec4 r0 = frameRow(face, 0), r1 = frameRow(face, 1), r2 = frameRow(face, 2);
@@ -122,24 +129,45 @@ void main() {
   ${antialiased ? 'opacity *= sqrt(sharp / det);' : ''}
   if (opacity < 1.0 / 255.0) return;
 
-  float reach = sqrt(2.0 * log(opacity * 255.0));       // exactly where alpha falls below 1/255
   float middle = 0.5 * (A + C), spread = length(vec2(0.5 * (A - C), uv));
   float large = middle + spread, small = max(det / large, 0.3);
   vec2 axis = A > C ? vec2(large - C, uv) : vec2(uv, large - A);
   axis = dot(axis, axis) > 0.0 ? normalize(axis) : vec2(1.0, 0.0);
-  vec2 corner = vec2((gl_VertexID & 1) * 2 - 1, (gl_VertexID & 2) - 1) * reach;
-  vec2 pixel = focal * tangent + uK.zw + corner.x * sqrt(large) * axis + corner.y * sqrt(small) * vec2(-axis.y, axis.x);
 
   vec3 color = vec3((b >> 8) & 255u, (b >> 16) & 255u, b >> 24) / 255.0 * uColorRange.y + uColorRange.x;
 #if SH_DEGREE > 0
   color += viewDependent(i, world);
 #endif
-  vColor = vec4(max(color, 0.0), opacity);
-  vAt = corner;
-  gl_Position = vec4(toClip(pixel), linearDepth(camera.z - 0.012), 1.0);   // 12 mm before the mesh below a half-loaded head
+  color = max(color, 0.0);
+  ellipse = floatBitsToUint(vec4(focal * tangent + uK.zw, sqrt(large) * axis));
+  shade = uvec4(floatBitsToUint(vec2(sqrt(small), opacity)), packHalf2x16(color.rg), packHalf2x16(vec2(color.b, camera.z)));
 }`;
 
-const SPLAT_FRAGMENT = `
+export const QUAD_SHADERS = [
+  `${COMMON}${PROJECTION}
+uniform usampler2D uOrder, uEllipses, uShades;
+uniform int uCount;
+flat out vec4 vColor;
+out vec2 vAt;
+ivec2 place(int i) { return ivec2(i % ${ROW}, i / ${ROW}); }
+void main() {
+  gl_Position = vec4(0.0, 0.0, 2.0, 1.0);               // outside the clip volume: the quad vanishes
+  int slot = gl_InstanceID * ${BATCH} + (gl_VertexID >> 2);
+  if (slot >= uCount) return;
+  ivec2 at = place(int(texelFetch(uOrder, place(slot), 0).x));
+  uvec4 shade = texelFetch(uShades, at, 0);
+  float opacity = uintBitsToFloat(shade.y);
+  if (opacity == 0.0) return;
+  vec4 ellipse = uintBitsToFloat(texelFetch(uEllipses, at, 0));
+  vec2 major = ellipse.zw, minor = normalize(vec2(-major.y, major.x)) * uintBitsToFloat(shade.x);
+  float reach = sqrt(2.0 * log(opacity * 255.0));       // exactly where alpha falls below 1/255
+  vAt = vec2((gl_VertexID & 1) * 2 - 1, (gl_VertexID & 2) - 1) * reach;
+  vec2 blueDepth = unpackHalf2x16(shade.w);
+  vColor = vec4(unpackHalf2x16(shade.z), blueDepth.x, opacity);
+  float depth = linearDepth(blueDepth.y - 0.012);       // 12 mm before the mesh below a half-loaded head
+  gl_Position = vec4(toClip(ellipse.xy + vAt.x * major + vAt.y * minor), depth, 1.0);
+}`,
+  `${COMMON}
 flat in vec4 vColor;
 in vec2 vAt;
 out vec4 color;
@@ -147,7 +175,8 @@ void main() {
   float alpha = min(0.999, vColor.a * exp(-0.5 * dot(vAt, vAt)));
   if (alpha < 1.0 / 255.0) discard;
   color = vec4(vColor.rgb * alpha, alpha);
-}`;
+}`,
+];
 
 export const MESH_SHADERS = [
   `${COMMON}${PROJECTION}
@@ -167,8 +196,7 @@ void main() { color = uTint.a > 0.0 ? uTint : vec4(vColor, 1.0); }`,
 ];
 
 export const RESOLVE_SHADERS = [
-  `${COMMON}
-void main() { gl_Position = vec4(vec2((gl_VertexID & 1) * 4 - 1, (gl_VertexID & 2) * 2 - 1), 0.0, 1.0); }`,
+  FULL_SCREEN,
   `${COMMON}
 uniform sampler2D uImage;
 uniform vec4 uBackground;                               // premultiplied

@@ -1,13 +1,14 @@
-// Draws splats with WebGL2: textures of quantised splats, triangle frames and order; 128 quads per instance; premultiplied
-// "over" into a float picture, then one pass that puts it on the background. The plain mesh serves below a half-loaded
-// head and as an overlay.
+// Draws splats with WebGL2: one pass turns quantised splats and triangle frames into ellipses on the screen, one draws
+// them in order as quads, 128 per instance, premultiplied "over" into a float picture, one puts it on the background.
+// The plain mesh serves below a half-loaded head and as an overlay.
 
 import {ROW} from './chunks.js';
-import {createProgram, createTexture, Target} from './gpu.js';
+import {createLayers, createProgram, createTexture, Target} from './gpu.js';
 import {FRAMES_PER_ROW, FRAME_TEXELS} from './rig.js';
-import {BATCH, LAYERS, MESH_SHADERS, RESOLVE_SHADERS, splatShaders} from './shaders.js';
+import {BATCH, LAYERS, MESH_SHADERS, projectionShaders, QUAD_SHADERS, RESOLVE_SHADERS} from './shaders.js';
 
 const FRAMES_UNIT = 0, ATTRIBUTES_UNIT = 1, COLORS_UNIT = 2, ORDER_UNIT = 3, SH_UNIT = 4, TARGET_UNIT = 5;
+const ELLIPSES_UNIT = 6, SHADES_UNIT = 7;
 const NEAR = 0.01, FAR = 100; // metres
 const GROWN_SIZE = 0.0035; // metres: long strands must not grow, or half-loaded hair stands on end
 
@@ -32,6 +33,11 @@ export class SplatRenderer {
     this.resolve = createProgram(gl, RESOLVE_SHADERS);
     gl.useProgram(this.resolve.id);
     gl.uniform1i(this.resolve.uniforms.uImage, TARGET_UNIT);
+    this.splats = createProgram(gl, QUAD_SHADERS);
+    gl.useProgram(this.splats.id);
+    gl.uniform1i(this.splats.uniforms.uOrder, ORDER_UNIT);
+    gl.uniform1i(this.splats.uniforms.uEllipses, ELLIPSES_UNIT);
+    gl.uniform1i(this.splats.uniforms.uShades, SHADES_UNIT);
     this.target = new Target(gl, TARGET_UNIT);
     this.quads = gl.createVertexArray();
     const corners = new Uint16Array(6 * BATCH);
@@ -50,7 +56,7 @@ export class SplatRenderer {
     const texture = (unit, format, width, height) => createTexture(gl, unit, format, width, height);
     const shDegree = Math.sqrt(store.shCoefficients) - 1;
     const antialiased = extension.rasterizeMode === 'antialiased';
-    this.splats = createProgram(gl, splatShaders({shDegree, shTexels: store.shTexels, antialiased}));
+    this.projection = createProgram(gl, projectionShaders({shDegree, shTexels: store.shTexels, antialiased}));
     this.textures = [
       texture(FRAMES_UNIT, gl.RGBA32F, FRAMES_PER_ROW * FRAME_TEXELS, rig.frameRows),
       texture(ATTRIBUTES_UNIT, gl.RGBA32UI, ROW, store.rows),
@@ -58,6 +64,9 @@ export class SplatRenderer {
       texture(ORDER_UNIT, gl.R32UI, ROW, store.rows),
     ];
     if (shDegree) this.textures.push(texture(SH_UNIT, gl.RGBA32UI, ROW, store.rows * store.shTexels));
+    this.projected = createLayers(gl, [
+      texture(ELLIPSES_UNIT, gl.RGBA32UI, ROW, store.rows), texture(SHADES_UNIT, gl.RGBA32UI, ROW, store.rows),
+    ]);
     this.setConstants(store, extension);
     this.prepareMesh(rig);
     this.avatar = {rig, store};
@@ -65,9 +74,9 @@ export class SplatRenderer {
   }
 
   setConstants(store, extension) {
-    const {gl, splats: {id, uniforms: u}} = this;
+    const {gl, projection: {id, uniforms: u}} = this;
     gl.useProgram(id);
-    const units = {uFrames: FRAMES_UNIT, uAttributes: ATTRIBUTES_UNIT, uColors: COLORS_UNIT, uOrder: ORDER_UNIT, uSh: SH_UNIT};
+    const units = {uFrames: FRAMES_UNIT, uAttributes: ATTRIBUTES_UNIT, uColors: COLORS_UNIT, uSh: SH_UNIT};
     for (const [name, unit] of Object.entries(units)) if (u[name]) gl.uniform1i(u[name], unit);
     const table = (field) => new Float32Array(3 * LAYERS).map((_, i) => store.layers[Math.floor(i / 3)]?.[field][i % 3] ?? 0);
     gl.uniform3fv(u.uMean, table('mean'));
@@ -146,6 +155,7 @@ export class SplatRenderer {
   draw(camera, background, overlay) {
     const {gl, target, avatar} = this;
     target.resize(camera.width, camera.height);
+    if (avatar?.store.count) this.project(camera, avatar.store);
     gl.bindFramebuffer(gl.FRAMEBUFFER, target.framebuffer);
     gl.viewport(0, 0, camera.width, camera.height);
     gl.depthMask(true);
@@ -166,13 +176,26 @@ export class SplatRenderer {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
-  drawSplats(camera, store) {
-    const {gl, splats: {id, uniforms: u}} = this;
+  /** Ellipses of all splats for this pose and view. */
+  project(camera, store) {
+    const {gl, projection: {id, uniforms: u}} = this;
     gl.useProgram(id);
     this.setCamera(u, camera);
     gl.uniform1i(u.uCount, store.count);
     gl.uniform1fv(u.uGrowth, this.growth);
     if (u.uEye) gl.uniform3fv(u.uEye, camera.eye);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.projected.framebuffer);
+    gl.viewport(0, 0, ROW, Math.ceil(store.count / ROW));
+    gl.disable(gl.BLEND);
+    gl.disable(gl.DEPTH_TEST);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  drawSplats(camera, store) {
+    const {gl, splats: {id, uniforms: u}} = this;
+    gl.useProgram(id);
+    this.setCamera(u, camera);
+    gl.uniform1i(u.uCount, store.count);
     gl.bindVertexArray(this.quads);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
@@ -233,7 +256,9 @@ export class SplatRenderer {
     this.textures.forEach((texture) => gl.deleteTexture(texture));
     this.buffers.forEach((buffer) => gl.deleteBuffer(buffer));
     [this.triangles, this.lines].forEach(({array}) => gl.deleteVertexArray(array));
-    gl.deleteProgram(this.splats.id);
+    gl.deleteFramebuffer(this.projected.framebuffer);
+    this.projected.textures.forEach((texture) => gl.deleteTexture(texture));
+    gl.deleteProgram(this.projection.id);
     this.avatar = null;
     this.growth.fill(1);
   }
