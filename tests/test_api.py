@@ -14,6 +14,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from pipeline.avatar_folder import load_avatar_folder, load_recipe
 from pipeline.formats.ply import read_ply
 from tests.app_process import running_app
 from tests.hostile import HOSTILE
@@ -32,27 +33,37 @@ def avatar(client):
 
 def test_every_call_is_named_and_documented(client):
     calls = client.view_api(return_format="dict")["named_endpoints"]
-    assert sorted(calls) == ["/animate", "/create", "/export_ply", "/play"]
+    assert sorted(calls) == ["/animate", "/create", "/export", "/folder", "/play"]
     for name, call in calls.items():
         assert all(parameter["parameter_name"] for parameter in call["parameters"]), name
         assert not any(value["label"].startswith("value_") for value in call["returns"]), name
 
 
 def test_create_gives_the_avatar_and_what_was_understood(client):
-    avatar, shown, about, files = client.predict("a zorgly bald man in a red t-shirt", 3, api_name="/create")
+    avatar, shown, about, glb = client.predict("a zorgly bald man in a red t-shirt", 3, api_name="/create")
     assert len(avatar) == 32
-    assert Path(shown["avatar"]).read_bytes()[:4] == b"glTF"
-    assert "zorgly" in about
-    packed = next(file for file in files if file.endswith(".zip"))
-    names = {
-        "avatar.glb",
-        "config.json",
-        "diffusion_pytorch_model.safetensors",
-        "preview.png",
-        "prompt.txt",
-        "recipe.json",
-    }
-    assert set(zipfile.ZipFile(packed).namelist()) >= names
+    assert Path(shown["avatar"]).read_bytes() == Path(glb).read_bytes()
+    assert Path(glb).read_bytes()[:4] == b"glTF"
+    assert "Not understood: zorgly." in about
+    assert "bald" in about
+    assert "red t-shirt" in about
+
+
+def test_attributes_override_the_sentence(client):
+    made = client.predict("a bald man", 3, {"hair.style": "bob", "age": 70}, api_name="/create")
+    assert "bob" in made[2]
+    assert "man of about 70" in made[2].lower()
+    for wrong in ({"hair.style": "beehive"}, {"tail": "long"}, {"hair": {"style": "bob"}}, ["bob"]):
+        with pytest.raises(AppError) as caught:
+            client.predict("a bald man", 3, wrong, api_name="/create")
+        assert "our side" not in str(caught.value)
+
+
+def test_the_whole_folder_as_a_zip(client, avatar, tmp_path):
+    zipfile.ZipFile(client.predict(avatar, api_name="/folder")).extractall(tmp_path)
+    assert load_recipe(tmp_path).prompt == "a bald man"
+    assert len(load_avatar_folder(tmp_path).face) > 60_000
+    assert {path.name for path in tmp_path.iterdir()} >= {"avatar.glb", "preview.png", "prompt.txt"}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +75,8 @@ def test_create_gives_the_avatar_and_what_was_understood(client):
         ("qwrtz zzxy", 0, "Nothing in the prompt describes a person"),
         ("你好世界", 0, "Nothing in the prompt describes a person"),
         ("🙂🙂", 0, "Nothing in the prompt describes a person"),
-        ("a man", -4, "less than minimum value 0"),
+        ("a man", -4, "Seed is -4; it must be between 0 and"),
+        ("a man", None, "The seed is empty"),
     ],
 )
 def test_bad_prompts_are_one_sentence(client, prompt, seed, sentence):
@@ -120,14 +132,25 @@ def test_bad_video_settings_are_one_sentence(client, avatar, arguments, sentence
         client.predict(arguments[0] or avatar, *arguments[1:], api_name="/animate")
 
 
-def test_ply_of_a_pose(client, avatar):
-    rest = read_ply(client.predict(avatar, "", api_name="/export_ply"))
+def test_a_pose_for_other_programs(client, avatar):
+    rest = read_ply(client.predict(avatar, api_name="/export"))
     pose = json.dumps({"expression": {"jawOpen": 1}, "rotations": {"head": [0, 0.4, 0]}})
-    posed = read_ply(client.predict(avatar, pose, api_name="/export_ply"))
+    posed = read_ply(client.predict(avatar, pose, "ply", api_name="/export"))
     assert rest.means.shape == posed.means.shape
     assert float((rest.means - posed.means).norm(dim=1).max()) > 0.02
-    with pytest.raises(AppError, match="no expression 'tailWag'"):
-        client.predict(avatar, '{"expression": {"tailWag": 1}, "rotations": {}}', api_name="/export_ply")
+    assert b"KHR_gaussian_splatting" in Path(client.predict(avatar, pose, "glb", api_name="/export")).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("pose", "kind", "sentence"),
+    [
+        ('{"expression": {"tailWag": 1}, "rotations": {}}', "ply", "no expression 'tailWag'"),
+        ("", "../../x", "is no export format"),
+    ],
+)
+def test_bad_exports_are_one_sentence(client, avatar, pose, kind, sentence):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(avatar, pose, kind, api_name="/export")
 
 
 def test_two_people_at_once_get_their_own(app):
@@ -137,7 +160,7 @@ def test_two_people_at_once_get_their_own(app):
         visitor = Client(app.url, verbose=False)
         created = visitor.predict(prompt, 5, api_name="/create")
         played = visitor.predict(created[0], "idle", None, api_name="/play")
-        ply = visitor.predict(created[0], "", api_name="/export_ply")
+        ply = visitor.predict(created[0], api_name="/export")
         made[name] = (created, played, len(read_ply(ply).means))
 
     visits = [

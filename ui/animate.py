@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -114,30 +115,28 @@ def export_video(
     yield (Path(shutil.make_archive(str(target), "zip", target)) if frames else target), export
 
 
-def animate_tab() -> dict[str, gr.components.Component]:
-    """The tab's controls, by name."""
+def animate_tab() -> dict[str, Any]:
+    """The tab's parts, by name."""
     choices = [(clip_label(name), name) for name in clip_names()]
-    clip = gr.Radio(choices, value=None, label="Clip", elem_id="clip")
-    files = gr.File(
-        label="Or your own motion",
-        file_count="multiple",
-        height=140,
-        elem_id="motion-files",
-    )
+    clip = gr.Radio(choices, value=None, label="Play a clip", elem_id="clip")
+    files = gr.File(label="Or your own motion", file_count="multiple", height=116, elem_id="motion-files")
     gr.Markdown("An .npz clip, or AnimPortrait3D's expression and pose .npy; a .wav adds sound.", elem_id="motion-help")
     notes = gr.Markdown(label="notes", elem_id="motion-notes")
-    with gr.Accordion("Video", open=True, elem_id="video-settings"):
+    with gr.Column(elem_id="video-settings"):
+        layout = gr.Radio(
+            [(clip_label(name), name) for name in LAYOUTS], value="single", label="Make a video", elem_id="layout"
+        )
         with gr.Row():
-            size = gr.Dropdown(list(SIZES), value=512, label="Pixels", min_width=100)
-            fps = gr.Dropdown([("As the clip", 0), *FRAME_RATES], value=0, label="Frames per second", min_width=100)
-        layout = gr.Radio([(clip_label(name), name) for name in LAYOUTS], value="single", label="Layout")
-        background = gr.Dropdown(list(BACKGROUNDS), value="grey", label="Background", allow_custom_value=True)
-        with gr.Row():
-            export = gr.Button("Export MP4", variant="primary", elem_id="export")
-            cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
-    status = gr.Markdown(label="status", elem_id="export-status")
-    video = gr.Video(label="Video", interactive=False, visible=False, elem_id="video")
-    video_file = gr.File(label="Download", interactive=False, visible=False, elem_id="video-file")
+            size = gr.Dropdown([(f"{size} px", size) for size in SIZES], value=512, label="Size", min_width=80)
+            fps = gr.Dropdown([("Auto", 0), *FRAME_RATES], value=0, label="Frames / s", min_width=80)
+            background = gr.Dropdown(
+                list(BACKGROUNDS), value="grey", label="Background", allow_custom_value=True, min_width=80
+            )
+        export = gr.Button("Export MP4", variant="primary", elem_id="export")
+        cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
+    status = gr.Markdown(label="line", elem_id="export-status")
+    video = gr.Video(label="video file", show_label=False, interactive=False, visible=False, elem_id="video")
+    video_file = gr.DownloadButton("Download", visible=False, elem_id="video-file")
     return {
         "clip": clip, "files": files, "notes": notes, "size": size, "fps": fps, "layout": layout,
         "background": background, "export": export, "cancel": cancel, "status": status, "video": video,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import secrets
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,10 @@ import torch
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
-from pipeline.export import export_pose
-from pipeline.recipe import Recipe
-from ui.sentences import capitalised, plain
-from ui.workshop import Report, Workshop
+from pipeline.export import WRITERS, export_pose
+from pipeline.files import whole_file
+from ui.about import about
+from ui.workshop import Made, Report, Workshop
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "prompts.txt"
 LARGEST_SEED = 2**32 - 1
@@ -27,33 +30,59 @@ def examples() -> list[str]:
     return EXAMPLES.read_text(encoding="utf-8").splitlines()
 
 
-def create(workshop: Workshop, prompt: str, seed: float, report: Report) -> tuple[str, dict[str, str], str, list[str]]:
-    """Make an avatar: its id, what the viewer shows, what was understood, and the files to keep.
+@dataclass(frozen=True)
+class Created:
+    """What the page shows of a new head."""
 
-    Raises `UserError` for a prompt or seed that cannot be used.
-    """
-    if seed is None or seed != int(seed):
+    id: str
+    shown: dict[str, str]
+    """The viewer's value."""
+    about: str
+    """Markdown."""
+    glb: str
+
+
+def create(workshop: Workshop, prompt: str, seed: float, attributes: Any, report: Report) -> Created:
+    """Make an avatar. Raises `UserError` for a prompt, seed or attributes that cannot be used."""
+    if seed is None:
+        raise UserError("the seed is empty; give a whole number, e.g. 0")
+    if not float(seed).is_integer():
         raise UserError(f"the seed is {seed}; it must be a whole number from 0 to {LARGEST_SEED}")
-    made = workshop.create(prompt, int(seed), report)
-    packed = shutil.make_archive(str(made.folder.parent / "avatar-folder"), "zip", made.folder)
+    return present(workshop.create(prompt, int(seed), read_overrides(attributes), report))
+
+
+def present(made: Made) -> Created:
+    """A head of the workshop as the page shows it."""
     glb = str(made.folder / "avatar.glb")
-    return made.id, {"avatar": glb}, about(made.recipe, len(made.avatar.face)), [glb, packed]
+    return Created(made.id, {"avatar": glb}, about(made.recipe, len(made.avatar.face)), glb)
 
 
-def about(recipe: Recipe, splats: int) -> str:
-    """Markdown on what was understood; the visitor's own words are escaped."""
-    lines = [f"**{plain(recipe.prompt)}** · seed {recipe.seed} · {splats:,} splats"]
-    lines += [plain(capitalised(note)) for note in recipe.notes]
-    if recipe.unused_words:
-        lines.append("Not understood: " + ", ".join(plain(word) for word in recipe.unused_words))
-    return "\n\n".join(lines)
+def pack(workshop: Workshop, avatar_id: str) -> str:
+    """Path of the whole avatar folder as a zip. Raises `UserError` for an unknown id."""
+    folder = workshop.folder(avatar_id)
+    with whole_file(folder / "avatar-folder.zip") as partial:
+        packed = shutil.make_archive(str(partial), "zip", folder / "avatar")
+        os.replace(packed, partial)
+    return str(folder / "avatar-folder.zip")
 
 
-def export_ply(workshop: Workshop, avatar_id: str, pose: str) -> str:
-    """Path of a plain 3DGS PLY of a pose, JSON as `read_pose` takes it. Raises `UserError`."""
+def read_overrides(attributes: Any) -> dict[str, str]:
+    """``{"hair.style": "bob"}`` as it came from outside. Raises `UserError` for anything else."""
+    if attributes is None:
+        return {}
+    if not isinstance(attributes, dict) or any(isinstance(value, dict | list | None) for value in attributes.values()):
+        raise UserError('the attributes are not understood; they must look like {"hair.style": "bob", "age": 40}')
+    return {name: str(value) for name, value in attributes.items()}
+
+
+def export(workshop: Workshop, avatar_id: str, pose: str, kind: str) -> str:
+    """Path of one pose as a ``kind`` that `export_pose` knows; ``pose`` is JSON as `read_pose` takes it.
+
+    Raises `UserError` for an unknown id, kind or pose.
+    """
     avatar = workshop.avatar(avatar_id)
-    path = workshop.folder(avatar_id) / "pose.ply"
-    export_pose(avatar, "ply", path, *read_pose(avatar, pose))
+    path = workshop.folder(avatar_id) / secrets.token_hex(8) / f"pose.{kind if kind in WRITERS else 'file'}"
+    export_pose(avatar, kind, path, *read_pose(avatar, pose))
     return str(path)
 
 
@@ -88,26 +117,34 @@ def roll_seed() -> int:
     return random.randrange(LARGEST_SEED + 1)
 
 
-def create_tab() -> dict[str, gr.components.Component]:
-    """The tab's controls, by name."""
+def create_tab() -> dict[str, Any]:
+    """The tab's parts, by name."""
     prompt = gr.Textbox(
         label="Who should it be?",
         placeholder="an elderly asian woman with a grey bun and round glasses",
         lines=3,
         max_lines=5,
-        autofocus=True,
         elem_id="prompt",
     )
-    make = gr.Button("Create", variant="primary", elem_id="create")
-    with gr.Row(equal_height=True, elem_id="seed-row"):
-        seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, scale=3, min_width=120)
-        dice = gr.Button("Another person", scale=2, min_width=120, elem_id="dice")
-    gr.Examples([[example] for example in examples()], prompt, label="Try", elem_id="examples")
-    about_box = gr.Markdown(label="about", elem_id="about")
-    files = gr.File(label="Yours to keep", interactive=False, visible=False, elem_id="files")
-    ply = gr.Button("Prepare a PLY of the pose in the viewer", visible=False, elem_id="ply", size="sm")
-    ply_file = gr.File(label="PLY of the pose", interactive=False, visible=False, elem_id="ply-file")
+    with gr.Row(elem_id="make-row"):
+        make = gr.Button("Create", variant="primary", scale=3, min_width=100, elem_id="create")
+        dice = gr.Button("Another person", scale=2, min_width=100, elem_id="dice")
+    seed = gr.Number(0, label="Seed", precision=0, elem_id="seed")
+    gr.Examples([[example] for example in examples()], prompt, label="Or start from one of these", elem_id="examples")
+    return {"prompt": prompt, "make": make, "seed": seed, "dice": dice}
+
+
+def result_bar() -> dict[str, Any]:
+    """The parts below the viewer, by name: who it is, and the files to keep."""
+    with gr.Row(elem_id="result"):
+        about_box = gr.Markdown(label="about", elem_id="about")
+        with gr.Row(visible=False, elem_id="keep") as keep:
+            glb = gr.DownloadButton("Avatar .glb", size="sm", min_width=110, elem_id="glb")
+            ply = gr.Button("This pose .ply", size="sm", min_width=110, elem_id="ply")
+            packed = gr.Button("Everything .zip", size="sm", min_width=110, elem_id="zip")
+    ply_file = gr.DownloadButton("PLY of the pose", visible="hidden", elem_id="ply-file")
+    zip_file = gr.DownloadButton("Avatar folder", visible="hidden", elem_id="zip-file")
     return {
-        "prompt": prompt, "make": make, "seed": seed, "dice": dice, "about": about_box, "files": files,
-        "ply": ply, "ply_file": ply_file,
+        "about": about_box, "keep": keep, "glb": glb, "ply": ply, "packed": packed, "ply_file": ply_file,
+        "zip_file": zip_file,
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -10,7 +11,7 @@ import gradio as gr
 
 from pipeline.animate import AnimationSettings
 from ui.animate import animate_tab, export_video, play
-from ui.create import create, create_tab, export_ply, roll_seed
+from ui.create import create, create_tab, export, pack, present, result_bar, roll_seed
 from ui.sentences import sentences
 from ui.theme import STYLE, theme
 from ui.workshop import Workshop
@@ -24,10 +25,22 @@ CLEAN_UP = (600, 7200)
 QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 """Options of events that only show and hide parts of the page."""
 HEADER = """
-<div id="promise"><h1>AnimPortrait3D</h1><p>Type a sentence. Get a talking 3D head that is yours to keep.</p></div>
+<header id="promise">
+  <h1>AnimPortrait3D</h1><p>Type a sentence, get a talking 3D head that is yours to keep.</p>
+</header>
 """
 POSE_OF_VIEWER = """
-(id, pose) => [id, JSON.stringify(document.querySelector('.avatar-viewer-place')?.viewer?.pose() ?? '') ]
+(id, pose, format) => [
+  id, JSON.stringify(document.querySelector('.avatar-viewer-place')?.viewer?.pose() ?? ''), format
+]
+"""
+SAVE = "() => setTimeout(() => document.querySelector('#{}').click(), 100)"
+"""A click on the button that has just received its file; the pause lets the page take the file in."""
+PROGRESS_BAR = """
+(line) => {
+  const [, done, all] = /^(\\d+) of (\\d+)/.exec(line) ?? [0, 1, 1];
+  document.querySelector('#export-status').style.setProperty('--done', done / all);
+}
 """
 
 
@@ -36,16 +49,18 @@ def build_page(workshop: Workshop) -> gr.Blocks:
     with gr.Blocks(title="AnimPortrait3D", analytics_enabled=False, fill_width=True, delete_cache=CLEAN_UP) as page:
         gr.HTML(HEADER, padding=False)
         avatar_id = gr.Textbox(label="avatar_id", visible=False)
-        pose = gr.Textbox(label="pose", visible=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(scale=2, min_width=320, elem_id="controls"), gr.Tabs():
                 with gr.Tab("Create"):
                     making = create_tab()
                 with gr.Tab("Animate"):
                     moving = animate_tab()
-            with gr.Column(scale=3, min_width=320, elem_id="stage"):
-                viewer = AvatarViewer(label="Viewer", elem_id="viewer", padding=False)
-        _wire_create(workshop, making, moving, avatar_id, pose, viewer)
+            with gr.Column(scale=5, min_width=320, elem_id="stage"):
+                viewer = AvatarViewer(label="viewer", elem_id="viewer", padding=False)
+                result = result_bar()
+        greeting = _wire_greeting(workshop, page, result, avatar_id, viewer)
+        _wire_create(workshop, {**making, **result}, moving, avatar_id, viewer, greeting)
+        _wire_keep(workshop, result, avatar_id)
         _wire_animate(workshop, moving, avatar_id, viewer)
     return page.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)
 
@@ -63,50 +78,97 @@ def launch_options() -> dict[str, Any]:
     }
 
 
+def _wire_greeting(workshop: Workshop, page: gr.Blocks, tab: dict[str, Any], avatar_id: Any, viewer: Any) -> Any:
+    async def greet() -> tuple[Any, ...]:
+        while not workshop.warm:
+            await asyncio.sleep(0.1)
+        made = workshop.welcome()
+        if made is None:
+            return tuple(gr.skip() for _ in range(5))
+        shown = present(made)
+        return shown.id, shown.shown, shown.about, shown.glb, gr.Row(visible=True)
+
+    return page.load(
+        greet, None, [avatar_id, viewer, tab["about"], tab["glb"], tab["keep"]], api_visibility="private",
+        show_progress="hidden", concurrency_limit=None,
+    )  # fmt: skip
+
+
 def _wire_create(
-    workshop: Workshop, tab: dict[str, Any], moving: dict[str, Any], avatar_id: Any, pose: Any, viewer: Any
+    workshop: Workshop, tab: dict[str, Any], moving: dict[str, Any], avatar_id: Any, viewer: Any, greeting: Any
 ) -> None:
-    def on_create(prompt: str, seed: float = 0, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
+    def on_create(
+        prompt: str,
+        seed: float = 0,
+        attributes: dict[str, Any] | None = None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Any, ...]:
         """Make a 3D head from a sentence.
 
         Args:
             prompt: describes a person, e.g. "a young black woman with an afro and gold earrings".
             seed: draws what the sentence leaves open; the same sentence and seed give the same head.
+            attributes: overrides what the sentence says, e.g. {"hair.style": "bob", "age": 40}.
 
         Returns:
             The head's secret id for the other calls, the viewer's value with the avatar.glb, what was understood as
-            Markdown, and the files: avatar.glb and the whole avatar folder as a zip.
+            Markdown, and the avatar.glb as a file.
         """
         with sentences():
-            return create(workshop, prompt, seed, lambda share, what: progress(share, desc=what))
+            made = create(workshop, prompt, seed, attributes, lambda share, what: progress(share, desc=what))
+            return made.id, made.shown, made.about, made.glb
 
-    def on_ply(avatar_id: str, pose: str = "") -> str:
-        """Write one pose as a plain 3D Gaussian splatting PLY.
+    def show_files() -> tuple[Any, ...]:
+        return gr.Row(visible=True), None
+
+    attributes = gr.JSON(label="attributes", visible=False)
+    inputs = [tab["prompt"], tab["seed"], attributes]
+    outputs = [avatar_id, viewer, tab["about"], tab["glb"]]
+    clicks = [tab["make"].click, tab["prompt"].submit]
+    gr.on([*clicks, tab["dice"].click], None, cancels=[greeting], **QUIET)  # a new head is not replaced by the example
+    rolled = tab["dice"].click(roll_seed, None, tab["seed"], api_visibility="private", queue=False)
+    shared: dict[str, Any] = {"concurrency_id": "create", "show_progress_on": viewer}
+    for made in (
+        gr.on(clicks, on_create, inputs, outputs, api_name="create", **shared),
+        rolled.then(on_create, inputs, outputs, api_visibility="private", **shared),
+    ):
+        made.success(show_files, None, [tab["keep"], moving["clip"]], **QUIET)
+
+
+def _wire_keep(workshop: Workshop, tab: dict[str, Any], avatar_id: Any) -> None:
+    def on_pack(avatar_id: str) -> str:
+        """The whole avatar folder: everything to load the head again, to show it elsewhere and to make it again.
+
+        Args:
+            avatar_id: the secret id that /create returned.
+
+        Returns:
+            A zip.
+        """
+        with sentences():
+            return pack(workshop, avatar_id)
+
+    def on_export(avatar_id: str, pose: str = "", format: str = "ply") -> str:
+        """Write one pose for other programs.
 
         Args:
             avatar_id: the secret id that /create returned.
             pose: JSON {"expression": {name: value}, "rotations": {joint: [x, y, z]}}; empty for the rest pose.
+            format: ply, a plain 3D Gaussian splatting file, or glb, glTF with KHR_gaussian_splatting.
 
         Returns:
-            The PLY file.
+            The file.
         """
         with sentences():
-            return export_ply(workshop, avatar_id, pose)
+            return export(workshop, avatar_id, pose, format)
 
-    def show_files() -> tuple[Any, ...]:
-        return gr.File(visible=True), gr.Button(visible=True), gr.File(None, visible=False), None
-
-    outputs = [avatar_id, viewer, tab["about"], tab["files"]]
-    inputs = [tab["prompt"], tab["seed"]]
-    rolled = tab["dice"].click(roll_seed, None, tab["seed"], api_visibility="private", queue=False)
-    shared: dict[str, Any] = {"concurrency_id": "create", "show_progress_on": tab["about"]}
-    for made in (
-        gr.on([tab["make"].click, tab["prompt"].submit], on_create, inputs, outputs, api_name="create", **shared),
-        rolled.then(on_create, inputs, outputs, api_visibility="private", **shared),
-    ):
-        made.success(show_files, None, [tab["files"], tab["ply"], tab["ply_file"], moving["clip"]], **QUIET)
-    written = tab["ply"].click(on_ply, [avatar_id, pose], tab["ply_file"], api_name="export_ply", js=POSE_OF_VIEWER)
-    written.success(_shown, None, tab["ply_file"], **QUIET)
+    pose = gr.Textbox("", label="pose", visible=False)
+    kind = gr.Textbox("ply", label="format", visible=False)
+    packed = tab["packed"].click(on_pack, avatar_id, tab["zip_file"], api_name="folder")
+    packed.success(None, js=SAVE.format("zip-file"))
+    inputs = [avatar_id, pose, kind]
+    written = tab["ply"].click(on_export, inputs, tab["ply_file"], api_name="export", js=POSE_OF_VIEWER)
+    written.success(None, js=SAVE.format("ply-file"))
 
 
 def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewer: Any) -> None:
@@ -168,7 +230,7 @@ def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewe
         return gr.Button(visible=True), gr.Button(visible=False)
 
     def show_video(background: str) -> tuple[Any, Any]:
-        return gr.Video(visible=background != "transparent"), gr.File(visible=True)
+        return gr.Video(visible=background != "transparent"), gr.DownloadButton(visible=True)
 
     inputs = [avatar_id, tab["clip"], tab["files"]]
     for name, happens in (("play", tab["clip"].input), ("play_files", tab["files"].change)):
@@ -179,6 +241,7 @@ def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewe
     settings = [tab["size"], tab["fps"], tab["layout"], tab["background"]]
     outputs = [tab["video"], tab["video_file"], tab["status"]]
     buttons = [tab["export"], tab["cancel"]]
+    tab["status"].change(None, tab["status"], None, js=PROGRESS_BAR, api_visibility="private")
     tab["export"].click(busy, None, buttons, **QUIET)
     running = tab["export"].click(
         on_export, [*inputs, *settings], outputs, api_name="animate", concurrency_id="export",
@@ -187,7 +250,3 @@ def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewe
     running.success(show_video, tab["background"], [tab["video"], tab["video_file"]], **QUIET)
     running.then(idle, None, buttons, **QUIET)
     tab["cancel"].click(idle, None, buttons, cancels=[running], **QUIET)
-
-
-def _shown() -> Any:
-    return gr.update(visible=True)

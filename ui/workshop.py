@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import re
 import secrets
 import shutil
@@ -10,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ KEEP_SECONDS = 2 * 3600
 """An avatar that nobody has touched for so long is deleted."""
 LOADED_AT_ONCE = 8
 """Avatars that stay in memory, some 15 MB each."""
-WARM_UP_PROMPT = "a woman with long hair, glasses and earrings in a suit"
+WELCOME_PROMPT = "a young woman with long red hair, green eyes, round glasses and gold hoops in a navy suit"
+"""The head that greets a visitor: it needs every kernel, so that making it warms all of them up."""
 NEXT_STEPS = {"understand": (0.2, "Building the head"), "build": (0.75, "Packing it for the browser")}
 """Step of the pipeline that has ended → share done and what comes next."""
 ID = re.compile(r"[0-9a-f]{32}")
@@ -50,32 +53,55 @@ class Workshop:
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="animportrait3d-"))
+        atexit.register(shutil.rmtree, self.root, ignore_errors=True)  # faces are private
         self._pipe = AnimPortrait3DPipeline()
         self._making = threading.Lock()
         self._loaded: OrderedDict[str, SplatAvatar] = OrderedDict()
         self._guard = threading.Lock()
+        self._welcome: Made | None = None
+        self._warm = threading.Event()
 
     def warm_up(self) -> None:
-        """Compile or load every kernel that a creation needs; the first visitor then waits no longer than others."""
-        with self._making:
-            output = self._pipe(WARM_UP_PROMPT)
-            with tempfile.TemporaryDirectory(dir=self.root) as folder:
-                save_avatar_folder(output.avatars[0], output.recipes[0], Path(folder) / "avatar")
+        """Make the head that greets visitors, and with it compile or load every kernel that a creation needs."""
+        try:
+            with self._making:
+                self._welcome = self._make(WELCOME_PROMPT, 0, {}, self.root / "welcome", lambda share, what: None)
+        finally:
+            self._warm.set()
 
-    def create(self, prompt: str, seed: int, report: Report) -> Made:
-        """Make an avatar. Raises `UserError` for a prompt or seed that cannot be used."""
+    @property
+    def warm(self) -> bool:
+        """Whether `warm_up` has ended."""
+        return self._warm.is_set()
+
+    def welcome(self) -> Made | None:
+        """A visitor's own copy of the head that greets, or None when there is none; costs neither time nor disk."""
+        if self._welcome is None:
+            return None
+        name = secrets.token_hex(16)
+        folder = self.root / name / "avatar"
+        shutil.copytree(self._welcome.folder, folder, copy_function=os.link)
+        self._remember(name, self._welcome.avatar)
+        return replace(self._welcome, id=name, folder=folder)
+
+    def create(self, prompt: str, seed: int, attributes: dict[str, str], report: Report) -> Made:
+        """Make an avatar. Raises `UserError` for a prompt, seed or attributes that cannot be used."""
         self.remove_old()
-        if self._making.locked():
-            report(0.05, "Waiting for the workshop")
+        if not self.warm:
+            report(0.05, "Warming up; the first head takes a few seconds longer")
+        elif self._making.locked():
+            report(0.05, "Waiting for the head before yours")
         with self._making:
-            report(0.1, "Reading the sentence")
-            output = self._pipe(prompt, seed=seed, callback_on_step_end=_reporting(report))
-            avatar, recipe = output.avatars[0], output.recipes[0]
-            name = secrets.token_hex(16)
-            folder = self.root / name / "avatar"
-            save_avatar_folder(avatar, recipe, folder)
-        self._remember(name, avatar)
-        return Made(name, folder, recipe, avatar)
+            made = self._make(prompt, seed, attributes, self.root / secrets.token_hex(16), report)
+        self._remember(made.id, made.avatar)
+        return made
+
+    def _make(self, prompt: str, seed: int, attributes: dict[str, str], place: Path, report: Report) -> Made:
+        report(0.1, "Reading the sentence")
+        output = self._pipe(prompt, seed=seed, attributes=attributes, callback_on_step_end=_reporting(report))
+        made = Made(place.name, place / "avatar", output.recipes[0], output.avatars[0])
+        save_avatar_folder(made.avatar, made.recipe, made.folder)
+        return made
 
     def folder(self, avatar_id: str) -> Path:
         """Work folder of an avatar: its avatar folder is ``avatar`` inside. Raises `UserError` for an unknown id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
+
+from pipeline.formats.ply import read_ply
 
 WAIT = 120_000
 """Milliseconds for what compiles, draws or encodes on a machine that does other things too."""
@@ -24,9 +27,11 @@ def visit(app, browser: Browser) -> Iterator[Page]:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(app.url)
+    page.wait_for_function("document.querySelector('.avatar-viewer-place')?.viewer?.info().complete")  # the example
     page.fill("#prompt textarea", "a bald man in a red t-shirt")
     page.click("#create")
-    page.wait_for_function(f"{VIEWER}?.info().complete")
+    expect(page.locator("#about")).to_contain_text("a bald man in a red t-shirt")
+    page.wait_for_function(f"{VIEWER}.info().complete")
     yield page
     page.close()
     assert errors == []
@@ -48,14 +53,18 @@ def test_a_slider_moves_the_head(visit: Page):
 
 
 def test_the_pose_on_screen_can_be_kept_as_ply(visit: Page, tmp_path: Path):
-    visit.evaluate(f"{VIEWER}.setExpression('mouthSmileLeft', 0.8)")
-    visit.click("#ply")
-    link = visit.locator("#ply-file a").first
-    with visit.expect_download() as download:
-        link.click()
-    download.value.save_as(tmp_path / "pose.ply")
-    assert (tmp_path / "pose.ply").read_bytes()[:4] == b"ply\n"
+    kept = []
+    for smile in (0, 0.8):
+        visit.evaluate(f"{VIEWER}.setExpression('mouthSmileLeft', {smile})")
+        kept.append(read_ply(saved(visit, "#ply", tmp_path / "pose.ply")).means)
+    assert float((kept[1] - kept[0]).norm(dim=1).max()) > 0.002
     visit.evaluate(f"{VIEWER}.setExpression('mouthSmileLeft', 0)")
+
+
+def test_the_avatar_can_be_kept(visit: Page, tmp_path: Path):
+    saved(visit, "#zip", tmp_path / "avatar.zip")
+    glb = saved(visit, "#glb", tmp_path / "avatar.glb")
+    assert zipfile.ZipFile(tmp_path / "avatar.zip").read("avatar.glb") == glb.read_bytes()
 
 
 def test_a_clip_plays(visit: Page):
@@ -72,11 +81,8 @@ def test_the_video_has_the_clips_frames(visit: Page, tmp_path: Path):
     visit.set_input_files("#motion-files input[type=file]", tmp_path / "pose.npy")
     visit.wait_for_function(f"Math.abs({VIEWER}.info().duration - 12 / 25) < 0.1")
     visit.click("#export")
-    link = visit.locator("#video-file a").first
-    link.wait_for()
-    with visit.expect_download() as download:
-        link.click()
-    download.value.save_as(tmp_path / "video.mp4")
+    visit.locator("#video-file").wait_for()
+    saved(visit, "#video-file", tmp_path / "video.mp4")
     frames = decode(tmp_path / "video.mp4", 512)
     assert len(frames) == 12
     mouth = frames[:, 250:420, 180:330].astype(float)
@@ -96,6 +102,14 @@ def talking_pose() -> np.ndarray:
     pose = np.zeros((12, 15), np.float32)
     pose[:, 6] = 0.2 * (1 - np.cos(np.arange(12) / 12 * 2 * np.pi))
     return pose
+
+
+def saved(page: Page, button: str, path: Path) -> Path:
+    """The file that a click on a button downloads."""
+    with page.expect_download() as download:
+        page.click(button)
+    download.value.save_as(path)
+    return path
 
 
 def picture(page: Page) -> np.ndarray:

@@ -1,12 +1,17 @@
 """Avatars are found by their secret id alone, and go when nobody touches them."""
 
 import os
+import shutil
 import time
 
 import pytest
 
 from pipeline.errors import UserError
 from ui.workshop import KEEP_SECONDS, Workshop
+
+
+def unheard(share, what):
+    pass
 
 
 @pytest.fixture(scope="module")
@@ -16,18 +21,18 @@ def workshop():
 
 @pytest.fixture(scope="module")
 def made(workshop):
-    return workshop.create("a bald man", 1, lambda share, what: None)
+    return workshop.create("a bald man", 1, {}, unheard)
 
 
 def test_progress_only_grows(workshop):
     seen = []
-    workshop.create("a bald man", 1, lambda share, what: seen.append((share, what)))
+    workshop.create("a bald man", 1, {}, lambda share, what: seen.append((share, what)))
     assert seen == sorted(seen)
     assert len(seen) >= 3
 
 
 def test_the_same_prompt_twice_is_two_folders(workshop, made):
-    again = workshop.create("a bald man", 1, lambda share, what: None)
+    again = workshop.create("a bald man", 1, {}, unheard)
     assert again.id != made.id
     assert (again.folder / "avatar.glb").read_bytes() == (made.folder / "avatar.glb").read_bytes()
 
@@ -44,9 +49,35 @@ def test_forgotten_avatars_come_back_from_disk(workshop, made):
 
 
 def test_old_avatars_are_deleted(workshop):
-    old = workshop.create("a bald woman", 2, lambda share, what: None)
+    old = workshop.create("a bald woman", 2, {}, unheard)
     past = time.time() - KEEP_SECONDS - 1
     os.utime(old.folder.parent, (past, past))
     workshop.remove_old()
     with pytest.raises(UserError, match="create one first"):
         workshop.avatar(old.id)
+
+
+def test_every_visitor_gets_a_welcome_of_their_own(workshop):
+    assert workshop.welcome() is None
+    assert not workshop.warm
+    workshop.warm_up()
+    assert workshop.warm
+    mine, yours = workshop.welcome(), workshop.welcome()
+    assert mine.id != yours.id
+    assert len(workshop.avatar(mine.id).face) == len(mine.avatar.face)
+    shutil.rmtree(mine.folder.parent)
+    assert (yours.folder / "avatar.glb").read_bytes()[:4] == b"glTF"
+    assert (workshop.welcome().folder / "recipe.json").is_file()
+
+
+def test_a_warm_up_that_fails_leaves_nobody_waiting(monkeypatch):
+    workshop = Workshop()
+    monkeypatch.setattr(workshop, "_make", broken)
+    with pytest.raises(RuntimeError, match="no disk"):
+        workshop.warm_up()
+    assert workshop.warm
+    assert workshop.welcome() is None
+
+
+def broken(*arguments):
+    raise RuntimeError("no disk")

@@ -1,0 +1,60 @@
+"""What the page says of an avatar: the person in a few words, and what of the sentence was not understood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.recipe import Recipe
+from ui.sentences import capitalised, plain
+
+GROWN_UP = 18
+"""Years from which a boy or girl is a man or woman."""
+HAIR = {
+    "bald": "bald",
+    "short": "short {} hair",
+    "bob": "{} bob",
+    "long": "long {} hair",
+    "afro": "{} afro",
+    "bun": "{} bun",
+}
+CLOTHING = {"tshirt": "{} t-shirt", "suit": "{} suit"}
+BEARDS = {"stubble": "stubble", "full": "full {} beard"}
+GREYING = 0.2
+"""Share of grey strands from which hair is called greying."""
+
+
+def about(recipe: Recipe, splats: int) -> str:
+    """Markdown on a head; the visitor's own words are escaped."""
+    lines = [f"**{plain(recipe.prompt)}**", capitalised(", ".join(person(recipe.attributes)))]
+    lines += [plain(capitalised(note)) for note in recipe.notes]
+    if recipe.unused_words:
+        lines.append("Not understood: " + ", ".join(plain(word) for word in recipe.unused_words) + ".")
+    return "\n\n".join([*lines, f"Seed {recipe.seed} · {splats:,} splats"])
+
+
+def person(attributes: dict[str, Any]) -> list[str]:
+    """The person of `Attributes.to_dict()`, feature by feature: "woman of about 76", "grey bun", "brown eyes", …"""
+    features = [f"{_kind(attributes['gender'], attributes['age'])} of about {attributes['age']:.0f}"]
+    hair = attributes["hair"]
+    features.append(HAIR[hair["style"]].format(_shade(hair["color"], hair["gray"])))
+    features.append(f"{plain(attributes['eye_color'])} eyes")
+    if attributes["beard"] in BEARDS:
+        features.append(BEARDS[attributes["beard"]].format(_shade(attributes["beard_color"], attributes["beard_gray"])))
+    if attributes["glasses"] != "none":
+        features.append(f"{attributes['glasses']} {plain(attributes['glasses_color'])} glasses")
+    if attributes["earrings"] != "none":
+        features.append(f"{plain(attributes['earring_color'])} {attributes['earrings']}")
+    features.append(CLOTHING[attributes["clothing"]].format(plain(attributes["clothing_color"])))
+    return features
+
+
+def _kind(gender: float, age: float) -> str:
+    if 0.35 < gender < 0.65:
+        return "person" if age >= GROWN_UP else "child"
+    if age < GROWN_UP:
+        return "girl" if gender > 0.5 else "boy"
+    return "woman" if gender > 0.5 else "man"
+
+
+def _shade(color: str, gray: float) -> str:
+    return f"greying {plain(color)}" if gray > GREYING else plain(color)
