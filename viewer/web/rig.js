@@ -129,7 +129,7 @@ export class Rig {
     const {world: W, local: R, joints} = this;
     if (this.correctiveAccessors.length) this.corrective ??= new Float64Array(this.correctiveAccessors.length);
     for (let j = 0; j < this.jointCount; j++) {
-      rotationMatrix(R, this.rotations[3 * j], this.rotations[3 * j + 1], this.rotations[3 * j + 2]);
+      rotationMatrix(R, this.rotations, 3 * j);
       if (j > 0 && this.corrective) {
         for (let i = 0; i < 9; i++) this.corrective[9 * (j - 1) + i] = R[i] - (i % 4 === 0 ? 1 : 0);
       }
@@ -230,8 +230,9 @@ function addTarget(positions, {index, delta}, weight) {
   }
 }
 
-/** Rodrigues' formula into `out` (3 × 3 by rows). */
-function rotationMatrix(out, x, y, z) {
+/** Rodrigues' formula on three numbers of `turns` into `out` (3 × 3 by rows). Numbers as arguments would be garbage. */
+function rotationMatrix(out, turns, at) {
+  const x = turns[at], y = turns[at + 1], z = turns[at + 2];
   const angle = Math.sqrt(x * x + y * y + z * z);
   const s = angle < 1e-8 ? 1 : Math.sin(angle) / angle;
   const c = angle < 1e-8 ? 0.5 : (1 - Math.cos(angle)) / (angle * angle);

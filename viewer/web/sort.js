@@ -17,7 +17,7 @@ export class DepthSort {
    * world-to-camera matrix; writes splat indices to `order`, farthest first. The sort is stable.
    */
   run(order, frames, faces, means, count, view) {
-    this.measure(frames, view[2], view[6], view[10]);
+    this.measure(frames, view);
     const {planes: D, depths, keys, counts} = this;
     let near = Infinity, far = -Infinity;
     for (let i = 0, m = 0; i < count; i++, m += 3) {
@@ -43,8 +43,8 @@ export class DepthSort {
   }
 
   /** Depth as a function of the local mean, per face: the view axis through the frame. */
-  measure(frames, x, y, z) {
-    const D = this.planes;
+  measure(frames, view) {
+    const D = this.planes, x = view[2], y = view[6], z = view[10];
     for (let p = 0, o = 0; p < D.length; p += 4, o += 12) {
       D[p] = x * frames[o] + y * frames[o + 4] + z * frames[o + 8];
       D[p + 1] = x * frames[o + 1] + y * frames[o + 5] + z * frames[o + 9];
