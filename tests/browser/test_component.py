@@ -31,7 +31,7 @@ def app(files: Path) -> Iterator[str]:
 
 
 def test_value_from_python_is_shown_and_the_canvas_stays(page: Page, app: str) -> None:
-    page.set_viewport_size({"width": 1000, "height": 600})
+    page.set_viewport_size({"width": 1280, "height": 600})
     page.goto(app)
     page.wait_for_selector("canvas")
     page.evaluate(CANVASES)
