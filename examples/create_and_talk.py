@@ -1,4 +1,4 @@
-"""A sentence in, a talking head out: the whole library in a dozen lines."""
+"""A sentence in, a talking head out: python -m examples.create_and_talk"""
 
 from pathlib import Path
 
