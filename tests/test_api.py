@@ -14,7 +14,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from pipeline.avatar_folder import load_avatar_folder, load_recipe
+from pipeline.avatar_folder import load_avatar_folder
 from pipeline.formats.ply import read_ply
 from tests.app_process import running_app
 from tests.hostile import HOSTILE
@@ -61,7 +61,7 @@ def test_attributes_override_the_sentence(client):
 
 def test_the_whole_folder_as_a_zip(client, avatar, tmp_path):
     zipfile.ZipFile(client.predict(avatar, api_name="/folder")).extractall(tmp_path)
-    assert load_recipe(tmp_path).prompt == "a bald man"
+    assert json.loads((tmp_path / "recipe.json").read_text())["prompt"] == "a bald man"
     assert len(load_avatar_folder(tmp_path).face) > 60_000
     assert {path.name for path in tmp_path.iterdir()} >= {"avatar.glb", "preview.png", "prompt.txt"}
 
@@ -95,6 +95,13 @@ def test_bad_motion_files_are_one_sentence_and_the_avatar_stays(client, avatar, 
     assert client.predict(avatar, "talk", None, api_name="/play")[0]["clip"]
 
 
+def test_without_a_clip_the_head_rests(client, avatar):
+    shown, notes = client.predict(avatar, None, None, api_name="/play")
+    assert shown["avatar"]
+    assert shown["clip"] is None
+    assert notes == ""
+
+
 def test_an_uploaded_pair_plays_and_says_what_is_missing(client, avatar, tmp_path):
     np.save(tmp_path / "exp.npy", np.random.randn(9, 100).astype(np.float32))
     np.save(tmp_path / "pose.npy", (np.random.randn(9, 15) * 0.1).astype(np.float32))
@@ -123,7 +130,7 @@ def test_transparent_frames_come_as_a_zip(client, avatar, tmp_path):
     ("arguments", "sentence"),
     [
         (("0" * 32, "talk", None, 256, 0, "single", "grey"), "create one first"),
-        ((None, None, None, 256, 0, "single", "grey"), "there is no clip None"),
+        ((None, None, None, 256, 0, "single", "grey"), "no clip is chosen"),
         ((None, "talk", None, 256, 0, "single", "mauvish"), "'mauvish' is no colour"),
     ],
 )

@@ -45,6 +45,8 @@ def chosen_clip(name: str | None, files: Sequence[str] | None) -> Motion:
     """The uploaded files if there are any, otherwise the clip of that name. Raises `UserError`."""
     if files:
         return load_motion([Path(file) for file in files])
+    if name is None:
+        raise UserError("no clip is chosen; choose one of ours or upload your own motion")
     if name not in clip_names():
         raise UserError(f"there is no clip {name!r}; choose from {', '.join(clip_names())}, or upload your own")
     return load_motion([MOTIONS / f"{name}.npz"])
@@ -53,14 +55,20 @@ def chosen_clip(name: str | None, files: Sequence[str] | None) -> Motion:
 def play(
     workshop: Workshop, avatar_id: str, name: str | None, files: Sequence[str] | None
 ) -> tuple[dict[str, str | None], str]:
-    """What the viewer shows while the clip plays, and what could not be carried over. Raises `UserError`."""
+    """What the viewer shows while the clip plays, and what could not be carried over; without a clip the head rests.
+
+    Raises `UserError` for an unknown id or a clip that cannot be used.
+    """
     avatar, folder = workshop.avatar(avatar_id), workshop.folder(avatar_id)
+    glb = str(folder / "avatar" / "avatar.glb")
+    if name is None and not files:
+        return {"avatar": glb}, ""
     clip = chosen_clip(name, files)
     driven = retarget(clip, avatar.rig)
     path = folder / f"{secrets.token_hex(8)}.clip"
     write_clip(driven, avatar.rig, clip.fps, path)
     audio = str(clip.audio) if clip.audio else None
-    shown = {"avatar": str(folder / "avatar" / "avatar.glb"), "clip": str(path), "audio": audio}
+    shown = {"avatar": glb, "clip": str(path), "audio": audio}
     return shown, notes_text(driven.notes)
 
 

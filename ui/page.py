@@ -34,6 +34,8 @@ POSE_OF_VIEWER = """
   id, JSON.stringify(document.querySelector('.avatar-viewer-place')?.viewer?.pose() ?? ''), format
 ]
 """
+OUR_CLIP = "(id, clip, files) => [id, clip, null]"
+"""A click on one of our clips puts the files aside."""
 SAVE = "() => setTimeout(() => document.querySelector('#{}').click(), 100)"
 """A click on the button that has just received its file; the pause lets the page take the file in."""
 PROGRESS_BAR = """
@@ -59,9 +61,10 @@ def build_page(workshop: Workshop) -> gr.Blocks:
                 viewer = AvatarViewer(label="viewer", elem_id="viewer", padding=False)
                 result = result_bar()
         greeting = _wire_greeting(workshop, page, result, avatar_id, viewer)
-        _wire_create(workshop, {**making, **result}, moving, avatar_id, viewer, greeting)
+        playing = _wire_play(workshop, moving, avatar_id, viewer)
+        _wire_create(workshop, {**making, **result}, avatar_id, viewer, greeting, playing)
         _wire_keep(workshop, result, avatar_id)
-        _wire_animate(workshop, moving, avatar_id, viewer)
+        _wire_export(workshop, moving, avatar_id)
     return page.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)
 
 
@@ -95,7 +98,7 @@ def _wire_greeting(workshop: Workshop, page: gr.Blocks, tab: dict[str, Any], ava
 
 
 def _wire_create(
-    workshop: Workshop, tab: dict[str, Any], moving: dict[str, Any], avatar_id: Any, viewer: Any, greeting: Any
+    workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewer: Any, greeting: Any, playing: tuple[Any, ...]
 ) -> None:
     def on_create(
         prompt: str,
@@ -118,9 +121,6 @@ def _wire_create(
             made = create(workshop, prompt, seed, attributes, lambda share, what: progress(share, desc=what))
             return made.id, made.shown, made.about, made.glb
 
-    def show_files() -> tuple[Any, ...]:
-        return gr.Row(visible=True), None
-
     attributes = gr.JSON(label="attributes", visible=False)
     inputs = [tab["prompt"], tab["seed"], attributes]
     outputs = [avatar_id, viewer, tab["about"], tab["glb"]]
@@ -132,7 +132,8 @@ def _wire_create(
         gr.on(clicks, on_create, inputs, outputs, api_name="create", **shared),
         rolled.then(on_create, inputs, outputs, api_visibility="private", **shared),
     ):
-        made.success(show_files, None, [tab["keep"], moving["clip"]], **QUIET)
+        made.success(lambda: gr.Row(visible=True), None, tab["keep"], **QUIET)
+        made.success(*playing, api_visibility="private", show_progress="hidden", concurrency_id="play")
 
 
 def _wire_keep(workshop: Workshop, tab: dict[str, Any], avatar_id: Any) -> None:
@@ -171,13 +172,15 @@ def _wire_keep(workshop: Workshop, tab: dict[str, Any], avatar_id: Any) -> None:
     written.success(None, js=SAVE.format("ply-file"))
 
 
-def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewer: Any) -> None:
+def _wire_play(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewer: Any) -> tuple[Any, ...]:
+    """Also gives what a new head needs to play the chosen clip: function, inputs and outputs."""
+
     def on_play(avatar_id: str, clip: str | None = None, files: list[str] | None = None) -> tuple[Any, str]:
         """Bring a clip to a head, to be played in the viewer.
 
         Args:
             avatar_id: the secret id that /create returned.
-            clip: name of one of our clips; ignored where files are given.
+            clip: name of one of our clips; ignored where files are given. Without either the head rests.
             files: motion files of your own, e.g. an expression and a pose .npy.
 
         Returns:
@@ -186,6 +189,17 @@ def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewe
         with sentences():
             return play(workshop, avatar_id, clip, files)
 
+    listening = on_play, [avatar_id, tab["clip"], tab["files"]], [viewer, tab["notes"]]
+    lane: dict[str, Any] = {"concurrency_id": "play", "concurrency_limit": 2}
+    files = tab["files"]
+    tab["clip"].input(*listening, api_name="play", js=OUR_CLIP, **lane)
+    tab["clip"].input(lambda: None, None, files, **QUIET)
+    gr.on([files.upload, files.clear, files.delete], *listening, api_visibility="private", **lane)
+    files.upload(lambda: None, None, tab["clip"], **QUIET)
+    return listening
+
+
+def _wire_export(workshop: Workshop, tab: dict[str, Any], avatar_id: Any) -> None:
     def on_export(
         avatar_id: str,
         clip: str | None = None,
@@ -233,11 +247,6 @@ def _wire_animate(workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewe
         return gr.Video(visible=background != "transparent"), gr.DownloadButton(visible=True)
 
     inputs = [avatar_id, tab["clip"], tab["files"]]
-    for name, happens in (("play", tab["clip"].input), ("play_files", tab["files"].change)):
-        happens(
-            on_play, inputs, [viewer, tab["notes"]], api_name=name, concurrency_limit=2,
-            api_visibility="public" if name == "play" else "private",
-        )  # fmt: skip
     settings = [tab["size"], tab["fps"], tab["layout"], tab["background"]]
     outputs = [tab["video"], tab["video_file"], tab["status"]]
     buttons = [tab["export"], tab["cancel"]]
