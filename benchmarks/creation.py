@@ -1,4 +1,4 @@
-"""Prompt to avatar, process warm; the peer is the Anny package's own posed mesh (no hair, skin or clothes), also warm."""
+"""Prompt to avatar, process warm; the peer is the Anny package's own posed mesh (no hair, no skin), also warm."""
 
 from __future__ import annotations
 
