@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from pipeline.avatar_folder import check_target, load_avatar_folder
 from pipeline.errors import UserError
@@ -45,12 +46,45 @@ def test_damaged_config(saved, text):
         load_avatar_folder(saved)
 
 
-@pytest.mark.parametrize(("key", "value"), [("num_splats", 10**12), ("num_faces", 7), ("num_vertices", -1)])
-def test_config_that_disagrees_with_the_weights(saved, key, value):
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("num_splats", 10**12, "config.json asks for F32"),
+        ("num_faces", 7, "config.json asks for"),
+        ("num_vertices", -1, "is damaged"),
+        ("num_pose_dirs", 10**9, "rig_pose_dirs is F32"),
+        ("sh_coefficients", 10**9, "sh_coefficients is 1000000000, not one of 1, 4, 9, 16"),
+        ("rasterize_mode", "wild", "rasterize_mode is 'wild'"),
+        ("joint_names", 3, "joint_names is no list of names"),
+        ("expression_names", ["x", "y"], "'x' is no ARKit action"),
+        ("parents", [1, 0], "parents first"),
+        ("drivers", [[99, 0, 1, 0, 0, 1]], "the driver .* is not"),
+        ("drivers", [["a"]], "the driver .* is not"),
+        ("drivers", [[0, 0, 1, 0, 0, "a"]], "the driver .* is no number"),
+    ],
+)
+def test_config_that_disagrees_with_the_weights_or_itself(saved, key, value, sentence):
     config = json.loads((saved / "config.json").read_text())
     config[key] = value
     (saved / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="is damaged"):
+    with pytest.raises(UserError, match=sentence):
+        load_avatar_folder(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda weights: weights.pop("rig_joints"), "rig_joints is missing in the weights"),
+        (lambda weights: weights.update(face=weights["face"].float()), "face is F32"),
+        (lambda weights: weights.update(means=weights["means"][:, :2].contiguous()), "means is F32"),
+        (lambda weights: weights["layer"].fill_(200), "layer holds 200"),
+    ],
+)
+def test_weights_that_are_not_an_avatars(saved, change, sentence):
+    weights = load_file(saved / WEIGHTS)
+    change(weights)
+    save_file(weights, saved / WEIGHTS)
+    with pytest.raises(UserError, match=f"is damaged .{sentence}"):
         load_avatar_folder(saved)
 
 
