@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import io
+import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import UserError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
+SIZE = re.compile(r"([0-9]{1,6})(?:x([0-9]{1,6}))?")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
@@ -46,7 +56,8 @@ def animate(options: argparse.Namespace) -> None:
 
     width, height = _size(options.size)
     settings = AnimationSettings(width, height, options.fps, options.layout, options.background)
-    result = animate_to_video(load_avatar_folder(options.avatar), options.motion, options.video, settings)
+    avatar = load_avatar_folder(options.avatar)
+    result = animate_to_video(avatar, options.motion, options.video, settings, progress=_progress())
     for note in result.notes:
         print(f"note: {note}")
     print(
@@ -64,6 +75,15 @@ def export(options: argparse.Namespace) -> None:
     print(f"wrote {options.out}")
 
 
+def _progress() -> Callable[[int, int], None] | None:
+    """Counts frames on the terminal; None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda done, total: print(
+        f"\r{done} of {total} frames", end="\n" if done == total else "", file=sys.stderr, flush=True
+    )
+
+
 def _overrides(pairs: list[str]) -> dict[str, str]:
     """``["hair.style=bob"]`` → ``{"hair.style": "bob"}``."""
     overrides = {}
@@ -77,10 +97,10 @@ def _overrides(pairs: list[str]) -> dict[str, str]:
 
 def _size(text: str) -> tuple[int, int]:
     """``"512"`` → (512, 512), ``"640x360"`` → (640, 360)."""
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and (height or width).isdecimal()):
-        raise UserError(f"--size {text!r} is not a number of pixels, e.g. 512 or 640x360")
-    return int(width), int(height or width)
+    size = SIZE.fullmatch(text)
+    if size is None:
+        raise UserError(f"--size {text[:40]!r} is not a number of pixels, e.g. 512 or 640x360")
+    return int(size[1]), int(size[2] or size[1])
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,35 +115,60 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 
     verb = verbs.add_parser("create", help="make an avatar from a sentence")
-    verb.add_argument("prompt", metavar="PROMPT")
+    verb.add_argument("prompt", metavar="PROMPT", help='a person, e.g. "an old man with a long beard"')
     verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="avatar folder to write")
-    verb.add_argument("--seed", type=int, default=0, help="draws what the sentence leaves open (default 0)")
-    verb.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="e.g. hair.style=bob")
+    verb.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="draws what the sentence leaves open (default 0)"
+    )
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="overrides what the sentence says, e.g. hair.style=bob; may be repeated; a wrong NAME lists them all",
+    )
     verb.set_defaults(verb=create)
 
     verb = verbs.add_parser("animate", help="move an avatar and write a video")
     verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
     verb.add_argument(
-        "--motion", type=Path, nargs="+", required=True, metavar="FILE", help="motion clip, one or two files"
+        "--motion",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="one clip: an .npz, or an expression and a pose .npy; a .wav adds its sound",
     )
     verb.add_argument("--video", type=Path, required=True, metavar="OUT", help="OUT.mp4, or a folder for PNG frames")
-    verb.add_argument("--size", default="512", help="pixels of one view: 512 (the default) or 640x360")
-    verb.add_argument("--fps", type=float, help="frames per second (default: the clip's)")
-    verb.add_argument("--layout", choices=("single", "turntable", "four"), default="single")
+    verb.add_argument("--size", default="512", metavar="N[xM]", help="pixels of one view: 512 (the default) or 640x360")
+    verb.add_argument("--fps", type=float, metavar="F", help="frames per second (default: the clip's)")
     verb.add_argument(
-        "--background", default="grey", metavar="COLOUR", help="name, #rrggbb or transparent (PNG frames)"
+        "--layout",
+        choices=("single", "turntable", "four"),
+        default="single",
+        help="from the front (the default), round the head, or four views",
+    )
+    verb.add_argument(
+        "--background",
+        default="grey",
+        metavar="COLOUR",
+        help="name (default grey), #rrggbb or transparent (PNG frames)",
     )
     verb.set_defaults(verb=animate)
 
     verb = verbs.add_parser("export", help="write one pose for other programs")
     verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
-    verb.add_argument("--format", choices=("ply", "glb"), required=True)
-    verb.add_argument("--out", type=Path, required=True, metavar="FILE")
-    verb.add_argument("--pose", type=Path, nargs="+", metavar="FILE", help="motion clip to take the pose from")
-    verb.add_argument("--frame", type=int, default=0, help="frame of that clip (default 0)")
+    verb.add_argument("--format", choices=("ply", "glb"), required=True, help="3DGS PLY or KHR_gaussian_splatting glTF")
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    verb.add_argument(
+        "--pose", type=Path, nargs="+", metavar="FILE", help="motion clip to take the pose from (default: at rest)"
+    )
+    verb.add_argument("--frame", type=int, default=0, metavar="N", help="frame of that clip (default 0)")
     verb.set_defaults(verb=export)
     return parser
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path or word that the terminal cannot show is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -71,7 +71,7 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
         Raises `UserError` when a prompt is empty, too long or not understood at all, or an attribute is unknown.
         """
         # 1. Check the inputs
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
         self.check_inputs(prompts, seed)
 
         avatars: list[SplatAvatar] = []
@@ -98,6 +98,11 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
         """Raise `UserError` for a seed or a list of prompts that cannot be used; each prompt is checked when read."""
         if not prompts:
             raise UserError("prompt is an empty list; give at least one sentence")
+        for prompt in prompts:
+            if not isinstance(prompt, str):
+                raise UserError(f"prompt is {prompt!r}; it must be a sentence")
+            if not prompt.isascii() and any("\ud800" <= character <= "\udfff" for character in prompt):
+                raise UserError("the prompt holds bytes that are no UTF-8 text; type it again")
         if not 0 <= seed < 2**32:
             raise UserError(f"seed is {seed}; it must be between 0 and {2**32 - 1}")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +108,7 @@ def test_export_writes_a_pose(avatar, pair, tmp_path, kind):
         (["create", "qwrtz zzxy"], "Nothing in the prompt describes a person".lower()),
         (["create", "привет"], "not understood"),
         (["create", "🙂"], "not understood"),
+        (["create", "a man\udcff"], "no utf-8 text"),
         (["create", "a man", "--seed", "-1"], "seed is -1"),
         (["create", "a man", "--set", "hair.style"], "is not NAME=VALUE"),
         (["create", "a man", "--set", "hair.style=beehive"], "beehive"),
@@ -132,6 +135,8 @@ def test_bad_motion_files_write_nothing(avatar, name, tmp_path, capsys):
     [
         (["--video", "v.avi"], "does not end in .mp4"),
         (["--video", "v.mp4", "--size", "big"], "--size 'big'"),
+        (["--video", "v.mp4", "--size", "512x"], "--size '512x'"),
+        (["--video", "v.mp4", "--size", "9" * 5000], "is not a number of pixels"),
         (["--video", "v.mp4", "--size", "5"], "must be 16 to 4096"),
         (["--video", "v.mp4", "--fps", "0.1"], "frame"),
         (["--video", "v.mp4", "--background", "mauvish"], "'mauvish' is no colour"),
@@ -142,6 +147,56 @@ def test_bad_video_settings_write_nothing(avatar, pair, extra, sentence, tmp_pat
     assert main(["animate", str(avatar), "--motion", *pair, *extra]) == 2
     assert sentence in said(capsys)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_cannot_be_written_are_one_sentence(avatar, pair, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    below = str(tmp_path / "file" / "below")
+    for arguments in (
+        ["create", "a man", "--out", below],
+        ["create", "a man", "--out", "x" * 300],
+        ["animate", str(avatar), "--motion", *pair, "--video", below + ".mp4", "--size", "64"],
+        ["animate", str(avatar), "--motion", *pair, "--video", below, "--size", "64", "--background", "transparent"],
+        ["animate", str(avatar), "--motion", "x" * 300, "--video", str(tmp_path / "v.mp4")],
+        ["export", str(avatar), "--format", "ply", "--out", below + ".ply"],
+        ["export", "x" * 300, "--format", "ply", "--out", str(tmp_path / "a.ply")],
+    ):
+        assert main(arguments) == 2
+        assert "cannot be" in said(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_same_person_may_be_made_again_in_place(avatar, tmp_path):
+    folder = tmp_path / "A"
+    for _ in range(2):
+        assert main(["create", PROMPT, "--seed", "3", "--out", str(folder)]) == 0
+    assert (folder / "avatar.glb").read_bytes() == (avatar / "avatar.glb").read_bytes()
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_ctrl_c_ends_quietly_and_leaves_nothing(avatar, pair, tmp_path):
+    arguments = ["animate", str(avatar), "--motion", *pair, "--video", str(tmp_path / "v.mp4"), "--fps", "120"]
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"from pipeline.__main__ import main; sys.exit(main({[*arguments, '--size', '2048']!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.iterdir()):
+        assert time.monotonic() < deadline, "the export never began"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error == "stopped; nothing was written\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_counted_where_somebody_watches(avatar, pair, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    video = ["--video", str(tmp_path / "v.mp4"), "--size", "64"]
+    assert main(["animate", str(avatar), "--motion", *pair, *video]) == 0
+    assert capsys.readouterr().err.split("\r")[-1] == "16 of 16 frames\n"
 
 
 def test_missing_avatar_folder(pair, tmp_path, capsys):
