@@ -8,7 +8,7 @@ python="${VIRTUAL_ENV:-.venv}/bin/python"
 [ -x "$python" ] || python3 -m venv .venv
 "$python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 
-if ! command -v chromium >/dev/null; then
+if ! command -v chromium chromium-browser google-chrome >/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
     else
