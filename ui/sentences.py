@@ -13,18 +13,19 @@ import gradio as gr
 from pipeline.errors import UserError
 
 OUR_FAULT = "Something went wrong on our side; the details are in the server's log. Please try again."
-MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~:-]")
+MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~:.$=@-]")
 """Characters that mean something in Markdown."""
 log = logging.getLogger(__name__)
 
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Show a `UserError` as it is; log anything else and show `OUR_FAULT`."""
+    """Show a `UserError` word for word (the page reads messages as HTML); log anything else and show `OUR_FAULT`."""
     try:
         yield
     except UserError as error:
-        raise gr.Error(capitalised(str(error)), title="", print_exception=False) from error
+        message = html.escape(capitalised(str(error)), quote=False)
+        raise gr.Error(message, title="", print_exception=False) from error
     except gr.Error:
         raise
     except Exception as error:  # the last line of defence before a visitor: nothing may reach them as a traceback

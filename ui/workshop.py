@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ class Workshop:
         """A visitor's own copy of the head that greets, or None when there is none; costs neither time nor disk."""
         if self._welcome is None:
             return None
+        self.remove_old()
         name = secrets.token_hex(16)
         folder = self.root / name / "avatar"
         shutil.copytree(self._welcome.folder, folder, copy_function=os.link)
@@ -106,9 +108,13 @@ class Workshop:
     def folder(self, avatar_id: str) -> Path:
         """Work folder of an avatar: its avatar folder is ``avatar`` inside. Raises `UserError` for an unknown id."""
         folder = self.root / avatar_id if ID.fullmatch(avatar_id or "") else None
-        if folder is None or not folder.is_dir():
-            raise UserError("there is no avatar yet, or it was deleted after two hours; create one first")
-        folder.touch()
+        gone = UserError("there is no avatar yet, or it was deleted after two hours; create one first")
+        if folder is None:
+            raise gone
+        try:
+            os.utime(folder)
+        except FileNotFoundError as error:
+            raise gone from error
         return folder
 
     def avatar(self, avatar_id: str) -> SplatAvatar:
@@ -118,16 +124,20 @@ class Workshop:
             avatar = self._loaded.get(avatar_id)
         if avatar is None:
             avatar = load_avatar_folder(folder / "avatar")
-            self._remember(avatar_id, avatar)
+        self._remember(avatar_id, avatar)
         return avatar
 
     def remove_old(self) -> None:
         """Delete what nobody has touched for `KEEP_SECONDS`."""
-        for folder in self.root.iterdir():
-            if ID.fullmatch(folder.name) and time.time() - folder.stat().st_mtime > KEEP_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+        with os.scandir(self.root) as listed:
+            entries = list(listed)
+        for entry in entries:
+            with suppress(FileNotFoundError):  # another thread was quicker
+                if not ID.fullmatch(entry.name) or time.time() - entry.stat().st_mtime <= KEEP_SECONDS:
+                    continue
+                shutil.rmtree(entry.path, ignore_errors=True)
                 with self._guard:
-                    self._loaded.pop(folder.name, None)
+                    self._loaded.pop(entry.name, None)
 
     def _remember(self, avatar_id: str, avatar: SplatAvatar) -> None:
         with self._guard:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pipeline.errors import UserError
-from ui.workshop import KEEP_SECONDS, Workshop
+from ui.workshop import KEEP_SECONDS, LOADED_AT_ONCE, Workshop
 
 
 def unheard(share, what):
@@ -81,3 +81,39 @@ def test_a_warm_up_that_fails_leaves_nobody_waiting(monkeypatch):
 
 def broken(*arguments):
     raise RuntimeError("no disk")
+
+
+def test_an_avatar_deleted_meanwhile_stays_deleted(workshop, monkeypatch):
+    gone = workshop.create("a bald woman", 3, {}, unheard)
+    delete_first = os.utime
+
+    def utime(path):
+        shutil.rmtree(path)
+        delete_first(path)
+
+    monkeypatch.setattr(os, "utime", utime)
+    with pytest.raises(UserError, match="create one first"):
+        workshop.folder(gone.id)
+    assert not gone.folder.parent.exists()
+
+
+def test_two_visitors_may_clean_up_at_once(workshop, monkeypatch):
+    old = workshop.create("a bald woman", 4, {}, unheard)
+    past = time.time() - KEEP_SECONDS - 1
+    os.utime(old.folder.parent, (past, past))
+    scandir = os.scandir
+
+    def deleted_by_another(path):
+        shutil.rmtree(old.folder.parent, ignore_errors=True)
+        return listing
+
+    with scandir(workshop.root) as listing:
+        monkeypatch.setattr(os, "scandir", deleted_by_another)
+        workshop.remove_old()
+
+
+def test_an_avatar_in_use_stays_in_memory(workshop, made):
+    loaded = workshop.avatar(made.id)
+    for number in range(LOADED_AT_ONCE):
+        workshop._remember(f"{number:032x}", made.avatar)
+        assert workshop.avatar(made.id) is loaded
