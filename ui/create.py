@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import secrets
@@ -18,6 +19,7 @@ from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
 from pipeline.export import WRITERS, export_pose
 from pipeline.files import whole_file
+from pipeline.motion.motion import LARGEST_COEFFICIENT
 from ui.about import about
 from ui.workshop import Made, Report, Workshop
 
@@ -92,23 +94,25 @@ def read_pose(avatar: SplatAvatar, text: str) -> tuple[torch.Tensor, torch.Tenso
     Empty text is the rest pose. Raises `UserError` for anything else.
     """
     expression, rotations = avatar.rig.neutral()
-    if not text.strip():
+    if not (text or "").strip():
         return expression, rotations
     try:
         wanted: Any = json.loads(text)
         values = {name: float(value) for name, value in wanted["expression"].items()}
         turns = {name: [float(x) for x in turn] for name, turn in wanted["rotations"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         example = '{"expression": {"jawOpen": 0.3}, "rotations": {"head": [0, 0.2, 0]}}'
         raise UserError(f"the pose is not understood; it must look like {example}") from error
     for name, value in values.items():
+        if not abs(value) <= LARGEST_COEFFICIENT:  # also false for NaN
+            raise UserError(f"{name} is {value:g}; it must stay within ±{LARGEST_COEFFICIENT:g}")
         expression[0, avatar.rig.expression_index(name)] = value
     for name, turn in turns.items():
         if len(turn) != 3:
             raise UserError(f"the rotation of {name!r} has {len(turn)} numbers; it must have three, radians")
+        if not math.hypot(*turn) <= 2 * math.pi:
+            raise UserError(f"the rotation of {name!r} is {math.hypot(*turn):g}; one turn (in radians) is the most")
         rotations[0, avatar.rig.joint_index(name)] = torch.tensor(turn)
-    if not bool(expression.isfinite().all() and rotations.isfinite().all()):
-        raise UserError("the pose holds a value that is not finite")
     return expression, rotations
 
 

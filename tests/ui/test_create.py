@@ -2,6 +2,7 @@
 
 import json
 
+import gradio as gr
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.errors import UserError
 from tests.synthetic import synthetic_avatar
 from ui.create import read_pose
-from ui.sentences import capitalised, plain
+from ui.sentences import capitalised, plain, sentences
 
 AVATAR = synthetic_avatar()
 
@@ -41,7 +42,10 @@ def test_any_other_text_is_one_sentence(text):
         ({"expression": {"tailWag": 1}, "rotations": {}}, "no expression 'tailWag'"),
         ({"expression": {}, "rotations": {"tail": [0, 0, 0]}}, "no joint 'tail'"),
         ({"expression": {}, "rotations": {"head": [0, 0]}}, "'head' has 2 numbers"),
-        ({"expression": {"jawOpen": float("nan")}, "rotations": {}}, "not finite"),
+        ({"expression": {"jawOpen": float("nan")}, "rotations": {}}, "jawOpen is nan"),
+        ({"expression": {"jawOpen": 1e30}, "rotations": {}}, "jawOpen is 1e\\+30"),
+        ({"expression": {}, "rotations": {"head": [0, 0, -400]}}, "rotation of 'head' .* 400"),
+        ({"expression": {"jawOpen": 10**400}, "rotations": {}}, "not understood"),
         ({"expression": 3}, "not understood"),
     ],
 )
@@ -56,10 +60,26 @@ def test_deep_nesting_is_one_sentence():
 
 
 def test_a_visitors_words_are_never_markup():
-    for dangerous in ("<script>", "**bold**", "[a](javascript:b)", "`x`", "![](http://x)", "a_b_", "# big"):
+    for dangerous in (
+        "<script>",
+        "**bold**",
+        "[a](javascript:b)",
+        "`x`",
+        "![](http://x)",
+        "a_b_",
+        "# big",
+        "$$x$$",
+        "www.a.b",
+    ):
         shown = plain(dangerous)
         assert "<" not in shown
-        assert not any(shown[i] in "*[]()`_!#" and shown[i - 1] != "\\" for i in range(len(shown)))
+        assert not any(shown[i] in "*[]()`_!#$." and shown[i - 1] != "\\" for i in range(len(shown)))
+
+
+def test_an_error_is_shown_word_for_word():
+    with pytest.raises(gr.Error) as shown, sentences():
+        raise UserError("'<img src=x>' & co is no colour")
+    assert shown.value.message == "'&lt;img src=x&gt;' &amp; co is no colour."
 
 
 def test_sentences_start_large_and_end():
