@@ -134,13 +134,13 @@ def create_tab() -> dict[str, Any]:
         make = gr.Button("Create", variant="primary", scale=3, min_width=100, elem_id="create")
         dice = gr.Button("Another person", scale=2, min_width=100, elem_id="dice")
     seed = gr.Number(0, label="Seed", precision=0, elem_id="seed")
-    gr.Examples(
-        [[example] for example in examples()],
-        prompt,
-        example_labels=examples(),  # or long ones are cut
+    chips = gr.Dataset(
+        components=["html"],  # a textbox would cut long ones
+        samples=[[example] for example in examples()],
         label="Or start from one of these",
         elem_id="examples",
     )
+    chips.click(lambda row: row[0], chips, prompt, api_visibility="private", queue=False, show_progress="hidden")
     return {"prompt": prompt, "make": make, "seed": seed, "dice": dice}
 
 

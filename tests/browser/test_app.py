@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def visit(app, browser: Browser) -> Iterator[Page]:
     page.wait_for_function("document.querySelector('.avatar-viewer-place')?.viewer?.info().complete")  # the example
     page.fill("#prompt textarea", "a bald man in a red t-shirt")
     page.click("#create")
-    expect(page.locator("#about")).to_contain_text("a bald man in a red t-shirt")
+    expect(page.locator("#about")).to_contain_text("a bald man in a red t-shirt", timeout=WAIT)
     page.wait_for_function(f"{VIEWER}.info().complete")
     yield page
     page.close()
@@ -87,6 +88,22 @@ def test_the_video_has_the_clips_frames(visit: Page, tmp_path: Path):
     assert len(frames) == 12
     mouth = frames[:, 250:420, 180:330].astype(float)
     assert np.abs(mouth[6] - mouth[0]).mean() > 2, "the mouth does not move"
+
+
+def test_our_clip_puts_the_files_aside(visit: Page):
+    visit.get_by_label("Idle", exact=True).check()
+    visit.wait_for_function(f"{VIEWER}.info().duration > 1")
+    expect(visit.locator("#motion-files")).not_to_contain_text("pose")
+
+
+def test_a_new_head_goes_on_with_the_clip(visit: Page):
+    visit.get_by_role("tab", name="Create").click()
+    visit.get_by_text("a bald man with stubble").click()
+    expect(visit.locator("#prompt textarea")).to_have_value(re.compile("a bald man with stubble"))
+    visit.click("#create")
+    expect(visit.locator("#about")).to_contain_text("a bald man with stubble", timeout=WAIT)
+    visit.wait_for_function(f"{VIEWER}.info().complete && {VIEWER}.info().playing")
+    visit.evaluate(f"{VIEWER}.pause()")
 
 
 def test_errors_are_sentences(visit: Page, tmp_path: Path):
