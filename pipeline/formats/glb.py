@@ -14,7 +14,7 @@ from pipeline.avatar import SH_C0, Layer, SplatAvatar
 from pipeline.camera import portrait_framing
 from pipeline.errors import UserError
 from pipeline.formats.controls import expression_groups, joint_controls
-from pipeline.formats.glb_mesh import Grid, write_faces, write_skin, write_targets, write_vertices
+from pipeline.formats.glb_mesh import MOST_INDEXED, Grid, write_faces, write_skin, write_targets, write_vertices
 from pipeline.formats.glb_reader import EXTENSION, FORMAT_VERSION, read_avatar_glb
 from pipeline.formats.gltf import GlbBuilder
 from pipeline.formats.quantize import (
@@ -39,7 +39,6 @@ EARLY_LAYERS = (Layer.EYE, Layer.MOUTH, Layer.BROW)
 COLORLESS_LAYERS = (Layer.ACCESSORY, Layer.BROW, Layer.HAIR)
 """Layers that give the plain head no colour: glasses would paint rings on the face, long hair stains on the neck."""
 COLOR_LIMITS = (-1.0, 2.0)
-MOST_FACES = 65535
 
 
 def write_avatar_glb(avatar: SplatAvatar, path: str | Path) -> None:
@@ -53,8 +52,9 @@ def write_avatar_glb(avatar: SplatAvatar, path: str | Path) -> None:
 def avatar_glb_builder(avatar: SplatAvatar) -> GlbBuilder:
     """The file before it is written: mesh, skin, first chunk, morph targets, further chunks, what only Python reads."""
     rig, face = _hidden_faces_last(avatar.rig, avatar.face.long())
-    if max(len(rig.faces), len(rig.vertices)) > MOST_FACES:
-        raise UserError(f"this rig has {len(rig.faces)} triangles; avatar.glb holds at most {MOST_FACES}")
+    for name, count in (("triangles", len(rig.faces)), ("vertices", len(rig.vertices))):
+        if count > MOST_INDEXED:
+            raise UserError(f"this rig has {count} {name}; avatar.glb holds at most {MOST_INDEXED}")
     if not len(face):
         raise UserError("this avatar has no splats; there is nothing to write")
     with torch.no_grad():

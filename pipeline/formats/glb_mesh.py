@@ -22,6 +22,10 @@ from pipeline.heads.rig import Rig
 
 INFLUENCES = 4
 SHORT, UNSIGNED_SHORT = 5122, 5123
+MOST_INDEXED = 65535
+"""Vertices, or triangles, that 16 bits can count."""
+MOST_JOINTS, MOST_TARGETS = 256, 1024
+"""They cost memory per vertex but next to nothing in the file."""
 SMALLEST_STEPS = 2
 """Position steps (10 µm on a head) below which a target does not move a vertex: a third of the entries is noise."""
 
@@ -166,6 +170,8 @@ def read_mesh(reader: GlbReader, mesh_index: object) -> MeshPart:
     nodes = [item(document, "nodes", index) for index in skin["joints"]]
     if skin["joints"] != list(range(len(nodes))) or not nodes:
         raise DamagedFile("its joints are not its first nodes")
+    if len(nodes) > MOST_JOINTS:
+        raise DamagedFile(f"it has {len(nodes)} joints; at most {MOST_JOINTS} are read")
     parents = _parents(nodes)
     inverse = reader.floats(skin["inverseBindMatrices"]).reshape(-1, 4, 4)
     joints = _rest_positions(nodes, parents)
@@ -173,6 +179,8 @@ def read_mesh(reader: GlbReader, mesh_index: object) -> MeshPart:
         raise DamagedFile("it has not one inverse bind matrix per joint")
     half, centre = float(inverse[0, 0, 0]), inverse[0, 3, :3] + joints[0]
     vertices = reader.floats(attributes["POSITION"]) * half + centre
+    if len(vertices) > MOST_INDEXED:
+        raise DamagedFile(f"it has {len(vertices)} vertices; at most {MOST_INDEXED} are read")
     names = tuple(str(name) for name in mesh.get("extras", {}).get("targetNames", ()))
     targets = primitive.get("targets", [])
     if len(names) != len(targets):
@@ -187,6 +195,8 @@ def read_mesh(reader: GlbReader, mesh_index: object) -> MeshPart:
 
 def read_targets(reader: GlbReader, accessors: list, shape: tuple[int, ...], half: float) -> NDArray[np.float32]:
     """(len(accessors), V, 3) metres. Raises `DamagedFile`."""
+    if len(accessors) > MOST_TARGETS:
+        raise DamagedFile(f"it has {len(accessors)} morph targets; at most {MOST_TARGETS} are read")
     offsets = np.zeros((len(accessors), *shape), np.float32)
     for index, accessor in enumerate(accessors):
         values = reader.floats(whole(accessor)) * half

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pipeline.avatar import SH_C0, Layer, SplatAvatar
+from pipeline.avatar_checks import CHOICES, check_config, check_values
 from pipeline.errors import UserError
 from pipeline.formats.glb_mesh import MeshPart, read_mesh, read_targets
 from pipeline.formats.gltf import DamagedFile, GlbReader, read_bytes, whole
@@ -18,6 +19,8 @@ from pipeline.heads.rig import Driver, Landmarks, Rig
 
 EXTENSION = "AP3D_splat_rig"
 FORMAT_VERSION = 1
+MOST_SPLATS = 4_000_000
+"""Chunks of a file may share bytes, so its size does not bound what it unpacks to."""
 
 
 def read_avatar_glb(path: str | Path) -> SplatAvatar:
@@ -48,8 +51,11 @@ def _read(reader: GlbReader) -> SplatAvatar:
         for layer in extension["layers"]
     ]
     coefficients = whole(extension["shCoefficients"])
-    if coefficients not in (1, 4, 9, 16):
+    if coefficients not in CHOICES["sh_coefficients"]:
         raise DamagedFile(f"{coefficients} harmonics are no whole degree")
+    claimed = sum(whole(chunk["count"]) for chunk in extension["chunks"])
+    if claimed > MOST_SPLATS:
+        raise DamagedFile(f"it claims {claimed} splats; at most {MOST_SPLATS} are read")
     parts = [
         decode_chunk(reader.view(whole(chunk["bufferView"])), whole(chunk["count"]), 3 * (coefficients - 1))
         for chunk in extension["chunks"]
@@ -80,17 +86,21 @@ def _assemble(rig: Rig, splats: QuantizedSplats, ranges: list[LayerRange], exten
         "sh": sh,
     }
     tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
-    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-        raise DamagedFile("it holds numbers that are not finite")
-    return SplatAvatar.from_parts(
+    avatar = SplatAvatar.from_parts(
         rig,
         face=torch.tensor(splats.face.astype(np.int64)),
         layer=torch.tensor(splats.layer),
         opacity_logits=torch.logit(opacity, eps=1e-4),
-        rasterize_mode=_one_of(extension["rasterizeMode"], ("antialiased", "classic")),
-        sh_frame=_one_of(extension["shFrame"], ("rest", "world")),
+        rasterize_mode=extension["rasterizeMode"],
+        sh_frame=extension["shFrame"],
         **tensors,
     )
+    try:
+        check_config(avatar.config)
+        check_values(avatar)
+    except ValueError as error:
+        raise DamagedFile(str(error)) from error
+    return avatar
 
 
 def _read_rig(reader: GlbReader, extension: dict[str, Any], mesh: MeshPart) -> Rig:
@@ -158,9 +168,3 @@ def _below(value: object, limit: int) -> int:
 def _triple(values: list[float]) -> tuple[float, float, float]:
     x, y, z = (float(value) for value in values)
     return x, y, z
-
-
-def _one_of(value: object, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise DamagedFile(f"{value!r} is none of {', '.join(allowed)}")
-    return str(value)

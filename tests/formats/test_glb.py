@@ -228,6 +228,26 @@ def test_a_changed_field_is_read_or_refused(written, path, value):
     assert read_or_refused(target)
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: d["extensions"]["AP3D_splat_rig"]["chunks"].__imul__(5000), "claims .* splats"),
+        (lambda d: d["meshes"][0]["primitives"][0]["targets"].__imul__(600), "morph targets"),
+        (lambda d: d["extensions"]["AP3D_splat_rig"].update(rasterizeMode="wild"), "rasterize_mode is 'wild'"),
+        (lambda d: d["extensions"]["AP3D_splat_rig"]["drivers"][0].update(radians=float("nan")), "angle that is no"),
+    ],
+)
+def test_a_small_file_never_unpacks_to_a_huge_or_broken_avatar(written, tmp_path, change, sentence):
+    def with_names(document):
+        change(document)
+        mesh = document["meshes"][0]
+        mesh["extras"]["targetNames"] = ["jawOpen"] * len(mesh["primitives"][0]["targets"])
+
+    (tmp_path / "a.glb").write_bytes(edited(written.read_bytes(), with_names))
+    with pytest.raises(UserError, match=sentence):
+        read_avatar_glb(tmp_path / "a.glb")
+
+
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_read_or_refused(written, at, bit):
     data = bytearray(written.read_bytes())
