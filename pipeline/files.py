@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -85,6 +86,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
             _replace_folder(place, partial)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def zip_folder(folder: Path, path: Path) -> None:
+    """Pack the files of ``folder`` as a zip, whole or not at all. Raises `UserError` as `whole_file` does."""
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, file.name)
 
 
 def _replace_folder(place: Path, new: Path) -> None:

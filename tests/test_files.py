@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.files import whole_file, whole_folder
+from pipeline.files import whole_file, whole_folder, zip_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -142,3 +143,16 @@ def test_the_longest_name_can_be_written(tmp_path):
         with whole_file(tmp_path / name) as partial:
             partial.write_bytes(b"whole")
         assert (tmp_path / name).read_bytes() == b"whole"
+
+
+def test_a_packed_folder_is_whole_or_not_there(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "folder" / name).write_text(name)
+    zip_folder(tmp_path / "folder", tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {"a": b"a", "b": b"b"}
+    (tmp_path / "folder" / "c").symlink_to("nowhere")
+    with pytest.raises(UserError, match="cannot be written"):
+        zip_folder(tmp_path / "folder", tmp_path / "b.zip")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "folder"]

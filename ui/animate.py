@@ -15,6 +15,7 @@ import gradio as gr
 
 from pipeline.animate import AnimationResult, AnimationSettings, animate_to_video
 from pipeline.errors import UserError
+from pipeline.files import zip_folder
 from pipeline.motion import Motion, load_motion, retarget
 from pipeline.rendering.layouts import LAYOUTS
 from pipeline.rendering.video import parse_background
@@ -120,7 +121,12 @@ def export_video(
         finally:
             stop.set()
     export.result = making.result()
-    yield (Path(shutil.make_archive(str(target), "zip", target)) if frames else target), export
+    if frames:
+        packed = target.with_suffix(".zip")
+        zip_folder(target, packed)
+        shutil.rmtree(target)
+        target = packed
+    yield target, export
 
 
 def animate_tab() -> dict[str, Any]:

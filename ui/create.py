@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ import torch
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
 from pipeline.export import WRITERS, export_pose
-from pipeline.files import whole_file
+from pipeline.files import zip_folder
 from pipeline.motion.motion import LARGEST_COEFFICIENT
 from ui.about import about
 from ui.workshop import Made, Report, Workshop
@@ -62,9 +60,7 @@ def present(made: Made) -> Created:
 def pack(workshop: Workshop, avatar_id: str) -> str:
     """Path of the whole avatar folder as a zip. Raises `UserError` for an unknown id."""
     folder = workshop.folder(avatar_id)
-    with whole_file(folder / "avatar-folder.zip") as partial:
-        packed = shutil.make_archive(str(partial), "zip", folder / "avatar")
-        os.replace(packed, partial)
+    zip_folder(folder / "avatar", folder / "avatar-folder.zip")
     return str(folder / "avatar-folder.zip")
 
 

@@ -224,7 +224,7 @@ def _wire_export(workshop: Workshop, tab: dict[str, Any], avatar_id: Any) -> Non
         Returns:
             The video (none where the background is transparent), the file to download, and a line on the progress.
         """
-        settings = AnimationSettings(int(size), int(size), fps or None, layout, background)
+        settings = AnimationSettings(size or 512, size or 512, fps or None, layout or "single", background or "grey")
         with sentences(), closing(export_video(workshop, avatar_id, clip, files, settings)) as steps:
             for path, export in steps:
                 if path is None:
