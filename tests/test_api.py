@@ -6,6 +6,8 @@ import json
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from gradio_client.exceptions import AppError
 
 from pipeline.avatar_folder import load_avatar_folder
 from pipeline.formats.ply import read_ply
-from tests.app_process import running_app
+from tests.app_process import ROOT, running_app
 from tests.hostile import HOSTILE
 
 
@@ -199,3 +201,27 @@ def test_killed_in_the_middle_of_an_export_no_half_video_stands(tmp_path):
         assert subprocess.run(["pgrep", "-f", str(tmp_path)], check=False, stdout=subprocess.DEVNULL).returncode == 1, (
             "the encoder outlived the app"
         )
+
+
+def test_a_file_that_nobody_uploaded_is_not_opened(app, avatar, tmp_path):
+    """The client would upload a local path; a hostile one names a file of the server."""
+    np.save(tmp_path / "secret.npy", np.zeros((3, 15), np.float32))
+    stolen = {"path": str(tmp_path / "secret.npy"), "meta": {"_type": "gradio.FileData"}}
+    body = json.dumps({"data": [avatar, None, [stolen]]}).encode()
+    address = f"{app.url}/gradio_api/call/play"
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{address}/{event}") as answer:
+        told = answer.read().decode()
+    assert "event: error" in told
+    assert "event: complete" not in told
+
+
+@pytest.mark.parametrize("path", ["app.py", "viewer/component.py", "viewer/web/../component.py", "pipeline/files.py"])
+def test_only_the_viewers_own_files_are_served(app, path):
+    served = urllib.request.urlopen(f"{app.url}/gradio_api/file={ROOT}/viewer/web/viewer.js")
+    assert served.status == 200
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{app.url}/gradio_api/file={ROOT}/{path}")
+    assert refused.value.code in (403, 404)
