@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -223,6 +224,11 @@ class SplatAvatar(ModelMixin, ConfigMixin):
         quats = quaternion_multiply(matrix_to_quaternion(frames.rotation)[face], self.quats)
         scales = k * torch.exp(self.log_scales)
         return Gaussians(means, quats, scales, torch.sigmoid(self.opacity_logits), self.sh)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SplatAvatar:
+        """After `.to(…)` the rig is put together anew: it holds the tensors as they were."""
+        self._rig = None
+        return super()._apply(fn, recurse)  # type: ignore[misc]  # diffusers ships no types
 
     def _wants_grad(self, vertices: Tensor) -> bool:
         return vertices.requires_grad or any(parameter.requires_grad for parameter in self.parameters())

@@ -74,3 +74,11 @@ def test_view_dependent_colour_in_the_rest_frame_is_refused():
             face=avatar.face, means=avatar.means, quats=avatar.quats, log_scales=avatar.log_scales,
             opacity_logits=avatar.opacity_logits, sh=avatar.sh.repeat(1, 4, 1), layer=avatar.layer,
         )  # fmt: skip
+
+
+def test_the_rig_moves_with_the_avatar():
+    avatar = synthetic_avatar()
+    assert avatar.rig.vertices.dtype == torch.float32
+    rig = avatar.double().rig
+    expression, rotations = rig.neutral()
+    assert rig.pose(expression, rotations).dtype == expression.dtype == torch.float64

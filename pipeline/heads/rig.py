@@ -79,7 +79,8 @@ class Rig:
 
     def neutral(self) -> tuple[Tensor, Tensor]:
         """Expression (1, E) and rotations (1, J, 3) of the rest pose."""
-        return torch.zeros(1, len(self.expression_names)), torch.zeros(1, len(self.joint_names), 3)
+        channels, joints = len(self.expression_names), len(self.joint_names)
+        return self.vertices.new_zeros(1, channels), self.vertices.new_zeros(1, joints, 3)
 
     def driven_rotations(self, expression: Tensor) -> Tensor:
         """What the drivers turn: expression (T, E) → axis-angle (T, J, 3), to be added to a pose's own rotations."""
@@ -101,7 +102,7 @@ class Rig:
         shaped = self.vertices + offsets
         matrices = axis_angle_to_matrix(rotations)
         if self.pose_dirs is not None:
-            feature = (matrices[:, 1:] - torch.eye(3)).reshape(frames, -1)
+            feature = (matrices[:, 1:] - torch.eye(3).to(matrices)).reshape(frames, -1)
             shaped = shaped + (feature @ self.pose_dirs.flatten(1)).reshape(frames, -1, 3)
         transforms = self._skinning_transforms(matrices)
         blended = (self.weights @ transforms.reshape(frames, -1, 12)).reshape(frames, -1, 3, 4)
