@@ -122,8 +122,8 @@ def create_tab() -> dict[str, Any]:
     prompt = gr.Textbox(
         label="Who should it be?",
         placeholder="an elderly asian woman with a grey bun and round glasses",
-        lines=3,
-        max_lines=5,
+        lines=1,  # so that Enter creates; style.css gives it room
+        max_lines=6,
         elem_id="prompt",
     )
     with gr.Row(elem_id="make-row"):

@@ -25,6 +25,8 @@ from pipeline.recipe import Recipe
 
 KEEP_SECONDS = 2 * 3600
 """An avatar that nobody has touched for so long is deleted."""
+MOST_KEPT = 1000
+"""Avatars on disk, some 15 MB each; the one that was left alone for longest goes first."""
 LOADED_AT_ONCE = 8
 """Avatars that stay in memory, some 15 MB each."""
 WELCOME_PROMPT = "a young woman with long red hair, green eyes, round glasses and gold hoops in a navy suit"
@@ -128,16 +130,17 @@ class Workshop:
         return avatar
 
     def remove_old(self) -> None:
-        """Delete what nobody has touched for `KEEP_SECONDS`."""
-        with os.scandir(self.root) as listed:
-            entries = list(listed)
-        for entry in entries:
+        """Delete what nobody has touched for `KEEP_SECONDS`, and the oldest of more than `MOST_KEPT`."""
+        touched = {}
+        for folder in list(self.root.iterdir()):
             with suppress(FileNotFoundError):  # another thread was quicker
-                if not ID.fullmatch(entry.name) or time.time() - entry.stat().st_mtime <= KEEP_SECONDS:
-                    continue
-                shutil.rmtree(entry.path, ignore_errors=True)
+                if ID.fullmatch(folder.name):
+                    touched[folder] = folder.stat().st_mtime
+        for place, folder in enumerate(sorted(touched, key=lambda folder: touched[folder], reverse=True)):
+            if place >= MOST_KEPT or time.time() - touched[folder] > KEEP_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
                 with self._guard:
-                    self._loaded.pop(entry.name, None)
+                    self._loaded.pop(folder.name, None)
 
     def _remember(self, avatar_id: str, avatar: SplatAvatar) -> None:
         with self._guard:

@@ -30,7 +30,7 @@ def visit(app, browser: Browser) -> Iterator[Page]:
     page.goto(app.url)
     page.wait_for_function("document.querySelector('.avatar-viewer-place')?.viewer?.info().complete")  # the example
     page.fill("#prompt textarea", "a bald man in a red t-shirt")
-    page.click("#create")
+    page.press("#prompt textarea", "Enter")
     expect(page.locator("#about")).to_contain_text("a bald man in a red t-shirt", timeout=WAIT)
     page.wait_for_function(f"{VIEWER}.info().complete")
     yield page

@@ -57,6 +57,18 @@ def test_old_avatars_are_deleted(workshop):
         workshop.avatar(old.id)
 
 
+def test_the_one_left_alone_for_longest_makes_room(workshop, made, monkeypatch):
+    older = workshop.create("a bald woman", 3, {}, unheard)
+    past = time.time() - 60
+    os.utime(older.folder.parent, (past, past))
+    workshop.avatar(made.id)
+    monkeypatch.setattr("ui.workshop.MOST_KEPT", 1)
+    workshop.remove_old()
+    assert len(workshop.avatar(made.id).face) == len(made.avatar.face)
+    with pytest.raises(UserError, match="create one first"):
+        workshop.avatar(older.id)
+
+
 def test_every_visitor_gets_a_welcome_of_their_own(workshop):
     assert workshop.welcome() is None
     assert not workshop.warm
