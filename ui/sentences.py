@@ -13,8 +13,8 @@ import gradio as gr
 from pipeline.errors import UserError
 
 OUR_FAULT = "Something went wrong on our side; the details are in the server's log. Please try again."
-MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~:.$=@-]")
-"""Characters that mean something in Markdown."""
+MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~:$=@-]|(?<=www)\.", re.IGNORECASE)
+"""Characters that mean something in Markdown, where bare addresses become links."""
 log = logging.getLogger(__name__)
 
 

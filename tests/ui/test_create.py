@@ -73,7 +73,11 @@ def test_a_visitors_words_are_never_markup():
     ):
         shown = plain(dangerous)
         assert "<" not in shown
-        assert not any(shown[i] in "*[]()`_!#$." and shown[i - 1] != "\\" for i in range(len(shown)))
+        assert not any(shown[i] in "*[]()`_!#$" and shown[i - 1] != "\\" for i in range(len(shown)))
+
+
+def test_a_bare_address_is_no_link():
+    assert plain("see www.a.b.") == "see www\\.a.b."
 
 
 def test_an_error_is_shown_word_for_word():
