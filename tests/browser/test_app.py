@@ -114,6 +114,24 @@ def test_errors_are_sentences(visit: Page, tmp_path: Path):
     assert visit.evaluate(f"{VIEWER}.info().complete"), "the head is still there"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_keeps_the_head_in_sight_and_asks_nobody_else(app, browser: Browser, scheme: str):
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(app.url)
+    page.wait_for_function("document.querySelector('.avatar-viewer-place')?.viewer?.info().complete", timeout=WAIT)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
+    page.locator("#examples").scroll_into_view_if_needed()
+    page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
+    box = page.locator("#viewer").bounding_box()
+    assert box
+    assert 0 <= box["y"] < 50
+    page.close()
+    assert not [url for url in asked if not url.startswith((app.url, "data:", "blob:"))]
+
+
 def talking_pose() -> np.ndarray:
     """Twelve frames in which the jaw opens and closes once."""
     pose = np.zeros((12, 15), np.float32)

@@ -40,5 +40,5 @@ def test_what_was_not_understood_is_told_and_never_markup():
     assert "<b>" not in text
     assert "<script>" not in text
     assert "zorgly" in text
-    assert "No hats yet." in text
+    assert "No hats yet" in text
     assert "Seed 7 · 81,234 splats" in text
