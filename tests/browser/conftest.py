@@ -11,9 +11,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipeline.avatar import SplatAvatar
 from pipeline.formats.glb import write_avatar_glb
+from pipeline.motion.retarget import Retargeted
 from tests.browser.chromium import CHROMIUM_ARGUMENTS, chromium
 from tests.browser.serving import serve
-from tests.synthetic import synthetic_avatar
+from tests.synthetic import synthetic_avatar, synthetic_rig
+from viewer.clips import clip_payload
 
 WEB = Path(__file__).parents[2] / "viewer" / "web"
 TIMEOUT = 20_000
@@ -62,3 +64,15 @@ def page(browser: Browser) -> Iterator[Page]:
     yield opened
     opened.close()
     assert errors == []
+
+
+@pytest.fixture
+def clip(files: Path) -> Retargeted:
+    """One second of jaw and head at 10 frames per second, also as ``/files/nod.clip``."""
+    steps = torch.linspace(0, 1, 11)
+    expression, rotations = torch.zeros(11, 4), torch.zeros(11, 7, 3)
+    expression[:, 2] = steps
+    rotations[:, 4, 0] = 0.5 * steps
+    made = Retargeted(expression, rotations, ())
+    (files / "nod.clip").write_bytes(clip_payload(made, synthetic_rig(), 10))
+    return made

@@ -1,4 +1,4 @@
-"""Viewers without buttons in an empty page, and what they draw."""
+"""Viewers in a page, with and without buttons, and what they draw."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page
 
+SPHERE = "/files/sphere.glb"
 MAKE_VIEWER = """async ([url, size]) => {
   const {createViewer} = await import('/web/viewer.js');
   document.body.style.margin = 0;
@@ -24,6 +25,17 @@ PIXELS = """async () => {
   for (let i = 0; i < bytes.length; i += 4096) text += String.fromCharCode(...bytes.subarray(i, i + 4096));
   return btoa(text);
 }"""
+
+
+def open_page(page: Page, site: str, query: str = f"avatar={SPHERE}", width: int = 760, height: int = 320) -> None:
+    """The stand-alone page, its avatar loaded."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{site}/web/index.html?{query}")
+    page.wait_for_function("window.viewer && viewer.info().complete")
+
+
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and int(np.abs(a.astype(int) - b).max()) <= 1
 
 
 def open_viewer(page: Page, site: str, avatar: str | None, size: int = 256) -> None:
