@@ -16,8 +16,9 @@ import gradio as gr
 from pipeline.animate import AnimationResult, AnimationSettings, animate_to_video
 from pipeline.errors import UserError
 from pipeline.files import zip_folder
+from pipeline.heads.rig import Rig
 from pipeline.motion import Motion, load_motion, retarget
-from pipeline.rendering.layouts import LAYOUTS
+from pipeline.rendering.layouts import LAYOUTS, make_shots
 from pipeline.rendering.video import parse_background
 from ui.sentences import capitalised, plain
 from ui.workshop import Workshop
@@ -27,7 +28,9 @@ MOTIONS = Path(__file__).parents[1] / "examples" / "motions"
 SIZES = (256, 512, 768, 1024)
 FRAME_RATES = (24, 25, 30, 50, 60)
 LONGEST_SECONDS = 120
-"""Videos on the page end here, so that nobody holds the machine for hours; the command line has no such limit."""
+"""Videos on the page end here, so that nobody holds the machine for hours."""
+MOST_PNG_MEGAPIXELS = 400
+"""Transparent frames on the page, all together: about as many megabytes of PNG."""
 BACKGROUNDS = ("grey", "white", "black", "#00b140", "transparent")
 REPORT_EVERY = 0.25
 """Seconds between two progress reports."""
@@ -104,11 +107,8 @@ def export_video(
     """
     avatar, folder = workshop.avatar(avatar_id), workshop.folder(avatar_id)
     clip = chosen_clip(name, files)
-    if clip.duration > LONGEST_SECONDS:
-        raise UserError(
-            f"the clip lasts {clip.duration:.0f} seconds; the page makes videos of up to {LONGEST_SECONDS} seconds"
-        )
     frames = parse_background(settings.background) is None
+    _check_amount(clip, avatar.rig, settings, frames)
     target = folder / f"{secrets.token_hex(8)}{'-frames' if frames else '.mp4'}"
     export, stop = Export(), threading.Event()
     with ThreadPoolExecutor(1, thread_name_prefix="export") as maker:
@@ -127,6 +127,25 @@ def export_video(
         shutil.rmtree(target)
         target = packed
     yield target, export
+
+
+def _check_amount(clip: Motion, rig: Rig, settings: AnimationSettings, frames: bool) -> None:
+    """Raise `UserError` for more than the page makes for one visitor; the command line has no such limits."""
+    if clip.duration > LONGEST_SECONDS:
+        raise UserError(
+            f"the clip lasts {clip.duration:.0f} seconds; the page makes videos of up to {LONGEST_SECONDS} seconds"
+        )
+    if not frames:
+        return
+    fps = settings.fps or clip.fps
+    count = round(clip.duration * fps)
+    width, height = make_shots(settings.layout, rig, settings.width, settings.height, count, fps).picture_size
+    megapixels = width * height * count / 1e6
+    if megapixels > MOST_PNG_MEGAPIXELS:
+        raise UserError(
+            f"{count} transparent frames of {width} × {height} are {megapixels:,.0f} megapixels; the page makes up to "
+            f"{MOST_PNG_MEGAPIXELS}: choose fewer pixels, a lower frame rate or a shorter clip"
+        )
 
 
 def animate_tab() -> dict[str, Any]:
