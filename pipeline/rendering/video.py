@@ -16,21 +16,16 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageColor
 from torch import Tensor
 
 from pipeline.avatar import Gaussians, SplatAvatar
-from pipeline.camera import Camera
 from pipeline.errors import UserError
 from pipeline.files import whole_file, whole_folder, writing
 from pipeline.rendering.encoder import Encoder, Sound
 from pipeline.rendering.layouts import Shots
-from pipeline.rendering.portrait import STUDIO_GREY
-from pipeline.rendering.rasterize import RasterizeMode, rasterize, rasterize_rgb8
+from pipeline.rendering.portrait import STUDIO_GREY, Colour, Picture, draw
 
-Picture = NDArray[np.uint8]
-Colour = tuple[float, float, float]
 Item = TypeVar("Item")
 
 SLOWEST_FPS, FASTEST_FPS = 1.0, 120.0
@@ -81,7 +76,7 @@ def render_frames(
     with closing(ahead(_posed(avatar, expression, rotations))) as posed:
         for frame, gaussians in enumerate(posed):
             tiles = shots.tiles(frame)
-            pictures = [_draw(gaussians, tile.camera, background, avatar.config["rasterize_mode"]) for tile in tiles]
+            pictures = [draw(gaussians, tile.camera, background, avatar.config["rasterize_mode"]) for tile in tiles]
             if len(tiles) == 1:
                 yield pictures[0]
                 continue
@@ -209,28 +204,6 @@ def _posed(avatar: SplatAvatar, expression: Tensor, rotations: Tensor) -> Iterat
         batch = slice(start, start + POSE_BATCH)
         for vertices in avatar.rig.pose(expression[batch], rotations[batch]):
             yield avatar.gaussians(vertices)
-
-
-def _draw(gaussians: Gaussians, camera: Camera, background: Colour | None, mode: RasterizeMode) -> Picture:
-    """One view, by the short way where it serves."""
-    coefficients = gaussians.sh.shape[1]
-    if background is not None and coefficients == 1 and not gaussians.means.is_cuda:
-        return rasterize_rgb8(
-            gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.colors,
-            camera.viewmat, camera.K, camera.width, camera.height, background=background, rasterize_mode=mode,
-        )  # fmt: skip
-    degree = {1: None, 4: 1, 9: 2, 16: 3}[coefficients]
-    device = gaussians.means.device
-    renders, alphas, _ = rasterize(
-        gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities,
-        gaussians.colors if degree is None else gaussians.sh,
-        camera.viewmat[None].to(device), camera.K[None].to(device), camera.width, camera.height, sh_degree=degree,
-        backgrounds=None if background is None else torch.tensor([background], device=device), rasterize_mode=mode,
-    )  # fmt: skip
-    picture = renders[0]
-    if background is None:  # the colours are multiplied by alpha; a PNG's are not
-        picture = torch.cat([picture / alphas[0].clamp_min(1e-6), alphas[0]], dim=-1)
-    return (picture.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
 
 
 def _even(picture: Picture) -> Picture:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
+from pipeline.avatar import Layer
 from pipeline.priors.procedural.fields import noise, smoothstep
 from pipeline.priors.procedural.rays import Rays
 from pipeline.priors.procedural.shading import KEY
-from pipeline.priors.procedural.splats import Floats, Ints, unit
+from pipeline.priors.procedural.splats import Floats, Ints, Shading, Splats, frame_from_normal, unit
 from pipeline.priors.procedural.surface import Mask, Samples, Surface, neighbourhood_mean, vertex_normals
 
 NECK_AXIS_Z = 0.022
@@ -150,6 +151,25 @@ def bent_normals(normal: Floats, template: Floats, depth: float) -> Floats:
         slope[:, axis] = (fold_field(template + shift, depth) - fold_field(template - shift, depth)) / (2 * step)
     slope -= (slope * normal).sum(1, keepdims=True) * normal
     return unit(normal - slope)
+
+
+def cloth_discs(
+    drape: Drape, samples: Samples, position: Floats, normal: Floats, fold_depth: float, **material: ArrayLike
+) -> Splats:
+    """Discs of woven cloth at ``position`` (N, 3), above the body's ``samples``; ``material`` as for `Splats.of`."""
+    wide = samples.spacing * DISC
+    return Splats.of(
+        Layer.CLOTH,
+        Shading.CLOTH,
+        face=drape.steady_faces(samples.position),
+        position=position,
+        rotation=frame_from_normal(normal),
+        scale=np.stack([wide, wide, samples.spacing * 0.12], axis=1),
+        opacity=bust_opacity(samples.template),
+        normal=bent_normals(normal, samples.template, fold_depth),
+        gloss=8.0,
+        **material,
+    )
 
 
 def _bridged_hollows(surface: Surface) -> Floats:

@@ -15,18 +15,17 @@ from pipeline.priors.procedural import palette
 from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.fields import noise, smoothstep
 from pipeline.priors.procedural.garment import (
-    DISC,
     OPACITY,
     Drape,
     Neckline,
     above_cut,
-    bent_normals,
     bust_opacity,
+    cloth_discs,
     fold_field,
     trunk,
 )
 from pipeline.priors.procedural.sheets import sheet_normals, sheet_splats
-from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal
+from pipeline.priors.procedural.splats import Floats, Shading, Splats
 from pipeline.priors.procedural.surface import Samples
 
 SHIRT = Neckline((0, 30, 60, 90, 130, 180), (0.578, 0.583, 0.598, 0.610, 0.617, 0.619))
@@ -87,23 +86,11 @@ def _jacket(drape: Drape, color: Floats, rng: np.random.Generator) -> Splats:
     pad = 0.006 * smoothstep(0.09, 0.15, x) * smoothstep(0.50, 0.55, y)
     position, normal = drape.over(samples, JACKET_LIFT + pad + folds)
     ambient, shadow = drape.light(position, normal)
-    wide = samples.spacing * DISC
     grain = noise(samples.template, 0.010, 50) * 0.6 + 0.7 * rng.standard_normal(len(samples)).astype(np.float32)
-    return Splats.of(
-        Layer.CLOTH,
-        Shading.CLOTH,
-        face=drape.steady_faces(samples.position),
-        position=position,
-        rotation=frame_from_normal(normal),
-        scale=np.stack([wide, wide, samples.spacing * 0.12], axis=1),
-        opacity=bust_opacity(samples.template),
-        albedo=color * np.exp(0.02 * grain)[:, None],
-        normal=bent_normals(normal, samples.template, FOLD_DEPTH),
-        ambient=ambient,
-        shadow=shadow,
-        specular=0.05,
-        gloss=8.0,
-    )
+    return cloth_discs(
+        drape, samples, position, normal, FOLD_DEPTH,
+        albedo=color * np.exp(0.02 * grain)[:, None], ambient=ambient, shadow=shadow, specular=0.05,
+    )  # fmt: skip
 
 
 def _under_jacket(drape: Drape, samples: Samples) -> np.ndarray:

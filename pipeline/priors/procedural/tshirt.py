@@ -10,17 +10,15 @@ from pipeline.priors.procedural import palette
 from pipeline.priors.procedural.attributes import Attributes
 from pipeline.priors.procedural.fields import noise, smoothstep
 from pipeline.priors.procedural.garment import (
-    DISC,
     Drape,
     Neckline,
     above_cut,
-    bent_normals,
-    bust_opacity,
+    cloth_discs,
     fold_field,
     trunk,
 )
 from pipeline.priors.procedural.sheets import sheet_normals, sheet_splats
-from pipeline.priors.procedural.splats import Floats, Shading, Splats, frame_from_normal
+from pipeline.priors.procedural.splats import Floats, Shading, Splats
 from pipeline.priors.procedural.surface import Samples
 
 CREW = Neckline((0, 25, 50, 75, 100, 130, 155, 180), (0.547, 0.550, 0.561, 0.579, 0.5915, 0.5965, 0.599, 0.600))
@@ -67,22 +65,10 @@ def _body(drape: Drape, color: Floats, rng: np.random.Generator) -> Splats:
     hollow = 1 - 0.16 * smoothstep(0, -1.5 * FOLD_DEPTH, folds)
     # the collar's edge leaves a soft shadow
     hollow *= 1 - 0.2 * np.exp(-(((below - COLLAR_WIDTH) / 0.006) ** 2))
-    wide = samples.spacing * DISC
-    return Splats.of(
-        Layer.CLOTH,
-        Shading.CLOTH,
-        face=drape.steady_faces(samples.position),
-        position=position,
-        rotation=frame_from_normal(normal),
-        scale=np.stack([wide, wide, samples.spacing * 0.12], axis=1),
-        opacity=bust_opacity(samples.template),
-        albedo=color * _weave(samples, rng)[:, None],
-        normal=bent_normals(normal, samples.template, FOLD_DEPTH),
-        ambient=ambient * hollow,
-        shadow=shadow,
-        specular=0.04,
-        gloss=8.0,
-    )
+    return cloth_discs(
+        drape, samples, position, normal, FOLD_DEPTH,
+        albedo=color * _weave(samples, rng)[:, None], ambient=ambient * hollow, shadow=shadow, specular=0.04,
+    )  # fmt: skip
 
 
 def _weave(samples: Samples, rng: np.random.Generator) -> Floats:
