@@ -7,3 +7,7 @@ class UserError(ValueError):
     The command line prints it and exits with 2; the page shows the same sentence. Anything else that is raised is our
     own defect and keeps its traceback.
     """
+
+
+class MotionError(UserError):
+    """A motion file that cannot be used, and why."""

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.errors import UserError
+from pipeline.errors import MotionError
 from pipeline.geometry import axis_angle_to_matrix, matrix_to_axis_angle, matrix_to_quaternion, quaternion_to_matrix
+from pipeline.motion.assumptions import Assumption
 
 ARKIT_NAMES = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
@@ -26,6 +27,8 @@ ARKIT_NAMES = (
 )  # fmt: skip
 """The 52 facial actions of ARKit in alphabetical order: the columns of an ``arkit52`` expression."""
 BASES = ("arkit52", "flame2019", "flame2020", "flame2023", "flame2023_open", "smplx2020", "unknown")
+FLAME_BASES = BASES[1:]
+"""What the coefficients of a clip without ARKit names may belong to."""
 SLOWEST_FPS, FASTEST_FPS = 1.0, 240.0
 MOST_FRAMES = 10 * 60 * 60
 """Ten minutes at 60 frames per second."""
@@ -40,7 +43,7 @@ class Motion:
     """A clip of T frames. Tensors are float32, time first; rotations are axis-angle radians relative to the parent, in
     axes with y up, the face towards +Z and x the subject's left.
 
-    Raises `UserError` when a shape, a value or the frame rate is out of range; the sentence names it.
+    Raises `MotionError` when a shape, a value or the frame rate is out of range; the sentence names it.
     """
 
     fps: float
@@ -66,17 +69,19 @@ class Motion:
     translation: Tensor | None = None
     """(T, 3) metres."""
     audio: Path | None = None
-    """WAV file that belongs to the clip."""
+    """Sound file that belongs to the clip; both start together."""
     source: str = ""
     """Where the clip came from, for people."""
     notes: tuple[str, ...] = ()
     """Every guess that the reader made, in sentences."""
+    assumptions: tuple[Assumption, ...] = ()
+    """What may be set by hand when the files are read again; their sentences are among the notes."""
 
     def __post_init__(self) -> None:
         if not SLOWEST_FPS <= self.fps <= FASTEST_FPS:  # also false for NaN
-            raise UserError(f"the frame rate is {self.fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
+            raise MotionError(f"the frame rate is {self.fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
         if self.basis not in BASES:
-            raise UserError(f"the expression basis is {self.basis!r}; it must be one of {', '.join(BASES)}")
+            raise MotionError(f"the expression basis is {self.basis!r}; it must be one of {', '.join(BASES)}")
         for name in self.tensor_names():
             object.__setattr__(self, name, torch.as_tensor(getattr(self, name)).to("cpu", torch.float32).contiguous())
         self._check_shapes()
@@ -98,26 +103,26 @@ class Motion:
     def slice(self, start: int, stop: int) -> Motion:
         """Frames ``start`` to ``stop`` − 1. The audio stays with a clip that starts at 0 and is dropped otherwise.
 
-        Raises `UserError` unless 0 ≤ start < stop ≤ T.
+        Raises `MotionError` unless 0 ≤ start < stop ≤ T.
         """
         if not 0 <= start < stop <= len(self):
-            raise UserError(f"frames {start} to {stop} are not in this clip of {len(self)} frames")
+            raise MotionError(f"frames {start} to {stop} are not in this clip of {len(self)} frames")
         parts: dict[str, Any] = {name: getattr(self, name)[start:stop] for name in self.tensor_names()}
         return replace(self, **parts, audio=self.audio if start == 0 else None)
 
     def resample(self, fps: float) -> Motion:
         """The same clip at another frame rate: rotations by slerp, everything else linearly.
 
-        The duration is kept to within half a frame. Raises `UserError` when ``fps`` is out of range or makes more than
+        The duration is kept to within half a frame. Raises `MotionError` when ``fps`` is out of range or makes more than
         `MOST_FRAMES` frames.
         """
         if not SLOWEST_FPS <= fps <= FASTEST_FPS:
-            raise UserError(f"the frame rate is {fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
+            raise MotionError(f"the frame rate is {fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
         if fps == self.fps:
             return self
         count = max(1, math.floor(len(self) * fps / self.fps + 0.5))
         if count > MOST_FRAMES:
-            raise UserError(
+            raise MotionError(
                 f"the clip would have {count} frames at {fps:g} frames per second; it may have {MOST_FRAMES} at most"
             )
         times = (torch.arange(count, dtype=torch.float64) * (self.fps / fps)).clamp_max(len(self) - 1)
@@ -129,31 +134,33 @@ class Motion:
 
     def _check_shapes(self) -> None:
         if self.expression.ndim != 2:
-            raise UserError(f"expression has shape {tuple(self.expression.shape)}; it must be (frames, coefficients)")
+            raise MotionError(f"expression has shape {tuple(self.expression.shape)}; it must be (frames, coefficients)")
         frames, width = self.expression.shape
         if not 1 <= frames <= MOST_FRAMES:
-            raise UserError(f"the clip has {frames} frames; it must have 1 to {MOST_FRAMES}")
+            raise MotionError(f"the clip has {frames} frames; it must have 1 to {MOST_FRAMES}")
         if self.basis == "arkit52" and width != len(ARKIT_NAMES):
-            raise UserError(f"an arkit52 expression has {width} columns; it must have {len(ARKIT_NAMES)}")
+            raise MotionError(f"an arkit52 expression has {width} columns; it must have {len(ARKIT_NAMES)}")
         if width > MOST_COEFFICIENTS:
-            raise UserError(f"the expression has {width} columns; it must have at most {MOST_COEFFICIENTS}")
+            raise MotionError(f"the expression has {width} columns; it must have at most {MOST_COEFFICIENTS}")
         for name in self.tensor_names()[1:]:
             shape, wanted = tuple(getattr(self, name).shape), (frames, 2 if name == "eyelids" else 3)
             if shape != wanted:
-                raise UserError(f"{name} has shape {shape}; it must be {wanted} like the expression's {frames} frames")
+                raise MotionError(
+                    f"{name} has shape {shape}; it must be {wanted} like the expression's {frames} frames"
+                )
 
     def _check_values(self) -> None:
         for name in self.tensor_names():
             value: Tensor = getattr(self, name)
             broken = ~value.isfinite().all(1)
             if bool(broken.any()):
-                raise UserError(f"{name} holds a NaN or infinite value in frame {int(broken.nonzero()[0])}")
+                raise MotionError(f"{name} holds a NaN or infinite value in frame {int(broken.nonzero()[0])}")
             largest = float(value.norm(dim=1).max()) if name in ROTATIONS else 0.0
             if largest > 2 * math.pi + 1e-3:
-                raise UserError(f"{name} reaches {largest:.4g}; rotations are in radians, at most one turn")
+                raise MotionError(f"{name} reaches {largest:.4g}; rotations are in radians, at most one turn")
         largest = float(self.expression.abs().max()) if self.expression.numel() else 0.0
         if largest > LARGEST_COEFFICIENT:
-            raise UserError(f"the expression reaches {largest:.4g}; it must stay within ±{LARGEST_COEFFICIENT:.0f}")
+            raise MotionError(f"the expression reaches {largest:.4g}; it must stay within ±{LARGEST_COEFFICIENT:.0f}")
 
 
 def still(frames: int) -> dict[str, Any]:

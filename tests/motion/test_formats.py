@@ -57,7 +57,7 @@ class TestAnimPortrait3D:
 
     def test_guesses_are_noted(self, pair):
         assert any("25 frames per second" in note for note in load_motion(pair).notes)
-        motion = load_motion(pair, fps=30)
+        motion = load_motion(pair, {"fps": "30"})
         assert motion.fps == 30
         assert not any("per second" in note for note in motion.notes)
 
@@ -147,7 +147,7 @@ class TestOwnClips:
         assert {path.name for path in tmp_path.iterdir()} == {"a.npz", "b.npz"}
 
     def test_fps_may_be_overridden(self, clip):
-        assert load_motion([clip], fps=60).fps == 60
+        assert load_motion([clip], {"fps": "60"}).fps == 60
 
     def test_wrong_ending(self, tmp_path):
         with pytest.raises(UserError, match=r"\.npz"):

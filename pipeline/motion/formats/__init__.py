@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
-from pipeline.errors import UserError
-from pipeline.files import reading
+from pipeline.errors import MotionError, UserError
+from pipeline.motion.assumptions import Choices
 from pipeline.motion.formats import animportrait3d, npz
-from pipeline.motion.formats.arrays import MOST_BYTES, ArrayFile, open_arrays
-from pipeline.motion.motion import FASTEST_FPS, SLOWEST_FPS, Motion
+from pipeline.motion.formats.draft import Draft, finish
+from pipeline.motion.formats.sources import Source, is_sound, open_source
+from pipeline.motion.motion import Motion
+
+MOST_FILES = 4096
 
 
 @dataclass(frozen=True)
@@ -19,50 +24,56 @@ class MotionFormat:
 
     name: str
     expects: str
-    """What files it takes, for an error message."""
-    sniff: Callable[[Sequence[ArrayFile]], bool]
-    """Whether the headers fit; no data has been read yet."""
-    read: Callable[[Sequence[ArrayFile], float | None], Motion]
+    """What files it takes, for an error message and for the table in the README."""
+    how_to_export: str
+    """One line: how to get such a file from the tool that makes it."""
+    sniff: Callable[[Sequence[Source]], bool]
+    """Whether names, shapes and types fit; no data has been read yet."""
+    read: Callable[[Sequence[Source], Choices], Draft]
+
+    @classmethod
+    def of(cls, module: ModuleType) -> MotionFormat:
+        return cls(module.NAME, module.EXPECTS, module.HOW_TO_EXPORT, module.sniff, module.read)
 
 
-FORMATS = tuple(
-    MotionFormat(module.NAME, module.EXPECTS, module.sniff, module.read) for module in (npz, animportrait3d)
-)
+FORMATS = tuple(MotionFormat.of(module) for module in (npz, animportrait3d))
+"""From the most to the least particular."""
 
 
-def load_motion(paths: Sequence[Path], fps: float | None = None) -> Motion:
-    """Read one clip from the files that make it up, in any order; a WAV file among them becomes its sound.
+def load_motion(paths: Sequence[Path], choices: Mapping[str, str] | None = None) -> Motion:
+    """Read one clip from the files that make it up, in any order; a sound file among them becomes its sound.
 
-    ``fps`` overrides the frame rate that the files name or that their format usually has.
-    Raises `UserError`, one sentence, for anything wrong with the files. Pickles are refused; nothing is executed.
+    ``choices`` sets by hand what a reader would otherwise assume, by the `Assumption.key`, e.g.
+    ``{"fps": "30", "basis": "flame2020"}``. Nothing in a file is executed: pickles and the like are read by an
+    allow-list in another process. Raises `MotionError`, one sentence, for anything wrong with the files.
     """
-    if fps is not None and not SLOWEST_FPS <= fps <= FASTEST_FPS:
-        raise UserError(f"the frame rate is {fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
-    sounds = [path for path in paths if _is_wave(path)]
-    files = [open_arrays(path) for path in paths if path not in sounds]
-    if not files:
-        raise UserError("no motion file was given; give a .npz clip, or an expression and a pose .npy")
+    try:
+        return _load(list(paths), Choices(choices))
+    except MotionError:
+        raise
+    except UserError as error:
+        raise MotionError(str(error)) from error
+
+
+def _load(paths: list[Path], choices: Choices) -> Motion:
+    if len(paths) > MOST_FILES:
+        raise MotionError(f"{len(paths)} files were given; a clip has at most {MOST_FILES}")
+    sounds = [path for path in paths if is_sound(path)]
     if len(sounds) > 1:
-        raise UserError(f"{len(sounds)} WAV files were given; a clip has one")
+        raise MotionError(f"{len(sounds)} sound files were given; a clip has one")
+    if len(sounds) == len(paths):
+        raise MotionError("no motion file was given; give a motion clip, e.g. an .npz")
+    with tempfile.TemporaryDirectory(prefix="animportrait3d-motion-") as workspace:
+        sources = [open_source(path, Path(workspace)) for path in paths if path not in sounds]
+        motion = finish(_format_of(sources).read(sources, choices), choices)
+    choices.check_all_asked()
+    return replace(motion, audio=sounds[0]) if sounds else motion
+
+
+def _format_of(sources: Sequence[Source]) -> MotionFormat:
     for kind in FORMATS:
-        if kind.sniff(files):
-            motion = kind.read(files, fps)
-            return replace(motion, audio=sounds[0]) if sounds else motion
-    told = " and ".join(file.summary() for file in files)
+        if kind.sniff(sources):
+            return kind
+    told = " and ".join(source.summary() for source in sources[:4])
     wanted = "; ".join(f"{kind.expects} ({kind.name})" for kind in FORMATS)
-    raise UserError(f"{told} is no motion that this program knows; it reads {wanted}")
-
-
-def _is_wave(path: Path) -> bool:
-    """Whether the file's first bytes are those of a WAV file. Raises `UserError` when it is too large."""
-    with reading(path):
-        if not path.is_file():
-            return False
-        with open(path, "rb") as file:
-            start = file.read(12)
-        size = path.stat().st_size
-    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
-        return False
-    if size > MOST_BYTES:
-        raise UserError(f"{path.name} has {size / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} MB are read")
-    return True
+    raise MotionError(f"{told} is no motion that this program knows; it reads {wanted}")

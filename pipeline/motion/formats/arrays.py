@@ -16,12 +16,12 @@ from typing import IO
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.errors import MotionError
 from pipeline.files import reading
 
-MOST_BYTES = 200 * 2**20
-"""Largest file, and largest content of a compressed file."""
-MOST_MEMBERS = 64
+MOST_BYTES = 512 * 2**20
+"""Largest content."""
+MOST_MEMBERS = 4096
 MOST_RATIO = 200
 SMALL_BYTES = 16 * 2**20
 """Below this a high compression ratio is only a clip that stands still."""
@@ -65,13 +65,17 @@ class ArrayFile:
     arrays: dict[str, ArrayHeader]
     compressed: bool
     """True for `.npz`."""
+    origin: str = "numpy"
+    """``numpy``, or what the arrays were converted from: ``pickle``, ``torch``, ``mat``."""
+    shown_name: str = ""
+    """Name of the file that a person gave, where it was converted."""
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.shown_name or self.path.name
 
     def read(self, name: str = "") -> np.ndarray:
-        """The array of that name. Raises `UserError` when the data is cut short or damaged."""
+        """The array of that name. Raises `MotionError` when the data is cut short or damaged."""
         header = self.arrays[name]
         size = prod(header.shape) * header.dtype.itemsize
         try:
@@ -82,9 +86,9 @@ class ArrayFile:
                 with open(self.path, "rb") as file:
                     data = file.read(header.offset + size)
         except ZIP_ERRORS as error:
-            raise UserError(f"{self.name} is damaged: array {name!r} cannot be read") from error
+            raise MotionError(f"{self.name} is damaged: array {name!r} cannot be read") from error
         if len(data) < header.offset + size:
-            raise UserError(f"{self.name} is cut short: {len(data)} of {header.offset + size} bytes are there")
+            raise MotionError(f"{self.name} is cut short: {len(data)} of {header.offset + size} bytes are there")
         flat = np.frombuffer(data, header.dtype, offset=header.offset)
         return flat.reshape(header.shape, order="F" if header.fortran else "C")
 
@@ -97,20 +101,20 @@ class ArrayFile:
 def open_arrays(path: Path) -> ArrayFile:
     """Read the headers of a `.npy` or `.npz`.
 
-    Raises `UserError` for a file that is missing, locked, empty, too large, a pickle, a zip bomb, cut short or no NumPy
+    Raises `MotionError` for a file that is missing, locked, empty, too large, a pickle, a zip bomb, cut short or no NumPy
     file.
     """
     with reading(path):
         if not path.is_file():
-            raise UserError(f"there is no file {path}")
+            raise MotionError(f"there is no file {path}")
         return _open_arrays(path, path.stat().st_size)
 
 
 def _open_arrays(path: Path, size: int) -> ArrayFile:
     if size == 0:
-        raise UserError(f"{path.name} is empty")
+        raise MotionError(f"{path.name} is empty")
     if size > MOST_BYTES:
-        raise UserError(f"{path.name} has {size / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} MB are read")
+        raise MotionError(f"{path.name} has {size / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} MB are read")
     with open(path, "rb") as file:
         magic = file.read(len(NPY_MAGIC))
         file.seek(0)
@@ -120,11 +124,11 @@ def _open_arrays(path: Path, size: int) -> ArrayFile:
             return ArrayFile(path, {"": _read_header(file, size, path, path.name)}, compressed=False)
         if magic.startswith(ZIP_MAGIC):
             return ArrayFile(path, _read_archive(file, path), compressed=True)
-    raise UserError(f"{path.name} is no NumPy file; a motion clip is a .npy or .npz file")
+    raise MotionError(f"{path.name} is no NumPy file; a motion clip is a .npy or .npz file")
 
 
-def _pickle_refused(path: Path) -> UserError:
-    return UserError(
+def _pickle_refused(path: Path) -> MotionError:
+    return MotionError(
         f"{path.name} holds Python objects (a pickle), which can run code when opened, so pickles are refused; "
         "save the plain numbers with numpy.save or numpy.savez instead"
     )
@@ -141,10 +145,10 @@ def _read_archive(file: IO[bytes], path: Path) -> dict[str, ArrayHeader]:
                     label = f"{path.name}: {member.filename}"
                     arrays[member.filename.removesuffix(".npy")] = _read_header(stream, member.file_size, path, label)
             return arrays
-    except UserError:
+    except MotionError:
         raise
     except ZIP_ERRORS as error:
-        raise UserError(f"{path.name} is damaged and cannot be unpacked") from error
+        raise MotionError(f"{path.name} is damaged and cannot be unpacked") from error
 
 
 def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
@@ -152,50 +156,50 @@ def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
     if any(member.filename.endswith(".pkl") for member in members):
         raise _pickle_refused(path)
     if len(members) > MOST_MEMBERS:
-        raise UserError(f"{path.name} holds {len(members)} files; a motion clip has at most {MOST_MEMBERS}")
+        raise MotionError(f"{path.name} holds {len(members)} files; a motion clip has at most {MOST_MEMBERS}")
     content = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
     if content > MOST_BYTES or (content > SMALL_BYTES and content > MOST_RATIO * max(packed, 1)):
-        raise UserError(
+        raise MotionError(
             f"{path.name} would unpack to {content / 2**20:.0f} MB from {packed / 2**20:.2f} MB; a clip unpacks "
             f"to at most {MOST_BYTES // 2**20} MB and {MOST_RATIO} times its size, so it was not opened"
         )
     for member in members:
         name = member.filename
         if not name.endswith(".npy") or len(name) > LONGEST_NAME or not name.isprintable():
-            raise UserError(f"{path.name} holds {name[:LONGEST_NAME]!r}; a .npz file holds named arrays (.npy) only")
+            raise MotionError(f"{path.name} holds {name[:LONGEST_NAME]!r}; a .npz file holds named arrays (.npy) only")
     if len({member.filename for member in members}) < len(members):
-        raise UserError(f"{path.name} holds two arrays of one name")
+        raise MotionError(f"{path.name} holds two arrays of one name")
 
 
 def _read_header(stream: IO[bytes], available: int, path: Path, label: str) -> ArrayHeader:
     """Parse a .npy header (NEP 1) and compare the size that it claims with the ``available`` bytes."""
     start = stream.read(8)
     if start[: len(NPY_MAGIC)] != NPY_MAGIC:
-        raise UserError(f"{label} is no NumPy array")
+        raise MotionError(f"{label} is no NumPy array")
     width, code = (2, "<H") if start[6:7] == b"\x01" else (4, "<I")
     raw = stream.read(width)
     if len(raw) < width:
-        raise UserError(f"{label} is cut short: its header is not whole")
+        raise MotionError(f"{label} is cut short: its header is not whole")
     (length,) = struct.unpack(code, raw)
     if length > LONGEST_HEADER:
-        raise UserError(f"{label} has a header of {length} bytes; an array of numbers has at most {LONGEST_HEADER}")
+        raise MotionError(f"{label} has a header of {length} bytes; an array of numbers has at most {LONGEST_HEADER}")
     header = stream.read(length)
     if len(header) < length:
-        raise UserError(f"{label} is cut short: its header is not whole")
+        raise MotionError(f"{label} is cut short: its header is not whole")
     descr, order, shape = DESCR.search(header), ORDER.search(header), SHAPE.search(header)
     if descr and descr[2] == b"O":
         raise _pickle_refused(path)
     if not (descr and order and shape):
-        raise UserError(f"{label} is not a plain array of numbers")
+        raise MotionError(f"{label} is not a plain array of numbers")
     dtype = _plain_dtype(descr, label)
     sizes = tuple(int(part) for part in shape[1].replace(b"L", b"").split(b",") if part.strip())
     if len(sizes) > MOST_DIMENSIONS:
-        raise UserError(f"{label} has {len(sizes)} dimensions; a motion clip's arrays have at most {MOST_DIMENSIONS}")
+        raise MotionError(f"{label} has {len(sizes)} dimensions; a motion clip's arrays have at most {MOST_DIMENSIONS}")
     offset = len(start) + width + length
     claimed = prod(sizes) * dtype.itemsize
     if claimed > available - offset or max(sizes, default=0) > MOST_BYTES:
-        raise UserError(
+        raise MotionError(
             f"{label} claims {sizes} values, {claimed} bytes, but only {max(0, available - offset)} are there"
         )
     return ArrayHeader(sizes, dtype, order[1] == b"True", offset)
@@ -206,5 +210,5 @@ def _plain_dtype(descr: re.Match[bytes], label: str) -> np.dtype:
     kind, size = descr[2].decode("ascii"), descr[3].decode("ascii")
     known = {"f": ("2", "4", "8"), "i": ("1", "2", "4", "8"), "u": ("1", "2", "4", "8"), "b": ("1",)}
     if size not in known.get(kind, ()) and not (kind == "U" and size and 0 < int(size) < LONGEST_HEADER):
-        raise UserError(f"{label} has values of type {text!r}; numbers (float, integer) would be right")
+        raise MotionError(f"{label} has values of type {text!r}; numbers (float, integer) would be right")
     return np.dtype(text)

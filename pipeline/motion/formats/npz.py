@@ -19,55 +19,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import torch
 
-from pipeline.errors import UserError
+from pipeline.errors import MotionError
 from pipeline.files import whole_file
+from pipeline.motion.assumptions import Choices
 from pipeline.motion.formats.arrays import ArrayFile
-from pipeline.motion.motion import ROTATIONS, Motion, still
+from pipeline.motion.formats.draft import Draft
+from pipeline.motion.formats.sources import Source
+from pipeline.motion.motion import ROTATIONS, Motion
 
 NAME = "motion clip of this project"
 EXPECTS = "one .npz with motion_version, fps, basis and expression"
+HOW_TO_EXPORT = "Save as clip on the page, or pipeline.motion.write_motion"
 VERSION = 1
 REQUIRED = ("motion_version", "fps", "basis", "expression")
 OPTIONAL = ("eyelids", "translation", "source")
 
 
-def sniff(files: Sequence[ArrayFile]) -> bool:
+def sniff(sources: Sequence[Source]) -> bool:
     """Whether this is one file with the arrays that every clip has."""
-    return len(files) == 1 and set(REQUIRED) <= set(files[0].arrays)
+    return len(sources) == 1 and isinstance(sources[0], ArrayFile) and set(REQUIRED) <= set(sources[0].arrays)
 
 
-def read(files: Sequence[ArrayFile], fps: float | None) -> Motion:
-    """The clip; ``fps`` overrides the file's. Raises `UserError` naming what does not fit."""
-    (file,) = files
+def read(sources: Sequence[Source], choices: Choices) -> Draft:
+    """The clip. Raises `MotionError` naming what does not fit."""
+    (file,) = sources
+    assert isinstance(file, ArrayFile)
     version = int(_scalar(file, "motion_version", "iu"))
     if version != VERSION:
-        raise UserError(f"{file.name} is a motion clip of version {version}; this program reads version {VERSION}")
+        raise MotionError(f"{file.name} is a motion clip of version {version}; this program reads version {VERSION}")
     unknown = sorted(set(file.arrays) - {*REQUIRED, *OPTIONAL, *ROTATIONS})
-    expression = _rows(file, "expression")
-    tensors: dict[str, Any] = still(len(expression))
-    tensors |= {name: _rows(file, name) for name in (*ROTATIONS, "eyelids", "translation") if name in file.arrays}
-    return Motion(
-        fps=float(_scalar(file, "fps", "fiu")) if fps is None else fps,
+    return Draft(
+        fps=choices.number("fps", float(_scalar(file, "fps", "fiu"))),
         basis=_text(file, "basis"),
-        expression=expression,
-        **tensors,
+        expression=_rows(file, "expression"),
+        rotations={name: _rows(file, name) for name in ROTATIONS if name in file.arrays},
+        eyelids=_rows(file, "eyelids") if "eyelids" in file.arrays else None,
+        translation=_rows(file, "translation") if "translation" in file.arrays else None,
         source=(_text(file, "source") if "source" in file.arrays else "") or file.name,
-        notes=(f"Arrays that this program does not know were left out: {', '.join(unknown)}.",) if unknown else (),
+        notes=[f"Arrays that this program does not know were left out: {', '.join(unknown)}."] if unknown else [],
     )
 
 
 def write_motion(motion: Motion, path: Path, precision: Literal["float32", "float16"] = "float32") -> None:
     """Write a clip, whole or not at all; the same clip gives the same bytes. Audio and notes are not stored.
 
-    Raises `UserError` when ``path`` does not end in .npz.
+    Raises `MotionError` when ``path`` does not end in .npz.
     """
     if path.suffix.lower() != ".npz":
-        raise UserError(f"{path.name} does not end in .npz, the ending of a motion clip")
+        raise MotionError(f"{path.name} does not end in .npz, the ending of a motion clip")
     arrays: dict[str, np.ndarray] = {
         "motion_version": np.array(VERSION),
         "fps": np.array(motion.fps, dtype=np.float64),
@@ -82,20 +85,20 @@ def write_motion(motion: Motion, path: Path, precision: Literal["float32", "floa
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
-def _rows(file: ArrayFile, name: str) -> torch.Tensor:
+def _rows(file: ArrayFile, name: str) -> np.ndarray:
     header = file.arrays[name]
     if not header.is_number or len(header.shape) != 2:
-        raise UserError(
+        raise MotionError(
             f"{name} in {file.name} is {header.dtype} {header.shape}; (frames, columns) of floats is needed"
         )
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `Motion` reports
-        return torch.from_numpy(file.read(name).astype(np.float32))
+        return file.read(name).astype(np.float32)
 
 
 def _scalar(file: ArrayFile, name: str, kinds: str) -> np.ndarray:
     header = file.arrays[name]
     if header.shape != () or header.dtype.kind not in kinds:
-        raise UserError(f"{name} in {file.name} is {header.dtype} {header.shape}; a single value is needed")
+        raise MotionError(f"{name} in {file.name} is {header.dtype} {header.shape}; a single value is needed")
     return file.read(name)
 
 
@@ -104,4 +107,4 @@ def _text(file: ArrayFile, name: str) -> str:
     try:
         return value.tobytes().decode("utf-32-le").rstrip("\0")
     except UnicodeDecodeError as error:
-        raise UserError(f"{name} in {file.name} is not text") from error
+        raise MotionError(f"{name} in {file.name} is not text") from error

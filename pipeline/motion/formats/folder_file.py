@@ -1,0 +1,110 @@
+"""A folder of files that make up one clip, or the same in a zip."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.errors import MotionError
+from pipeline.motion.formats.arrays import MOST_RATIO, SMALL_BYTES, ZIP_ERRORS
+
+MOST_MEMBERS = 4096 * 4
+MOST_BYTES = 512 * 2**20
+DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True)
+class FolderFile:
+    """Names of all files inside; each is opened on demand, in a private copy where they come from a zip."""
+
+    path: Path
+    members: tuple[str, ...]
+    """Relative names with forward slashes, in natural order (frame 2 before frame 10)."""
+    fetch: Callable[[str], Path]
+    """Member → a file on this disk."""
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def named(self, pattern: str) -> tuple[str, ...]:
+        """Members that match a glob pattern, from the right: ``flame_param/*.npz``."""
+        return tuple(member for member in self.members if PurePosixPath(member).match(pattern))
+
+    def summary(self) -> str:
+        """Some of the files, for an error message."""
+        return f"{self.name} with the files {', '.join(self.members[:8])}"
+
+
+def open_folder(path: Path) -> FolderFile:
+    """A folder on this disk; links are left out. Raises `MotionError` when it holds too much."""
+    members = []
+    for file in path.rglob("*"):
+        if file.is_file() and not file.is_symlink() and file.resolve().is_relative_to(path.resolve()):
+            members.append(file.relative_to(path).as_posix())
+            if len(members) > MOST_MEMBERS:
+                raise MotionError(f"{path.name} holds more than {MOST_MEMBERS} files; a clip has at most as many")
+    return FolderFile(path, natural(members), lambda member: path / member)
+
+
+def open_zip(path: Path, workspace: Path) -> FolderFile:
+    """A zip of such a folder; members are unpacked into ``workspace`` when asked for.
+
+    Raises `MotionError` when its directory promises too much, or names a place outside.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+    except ZIP_ERRORS as error:
+        raise MotionError(f"{path.name} is damaged and cannot be unpacked") from error
+    _check_members(infos, path)
+    by_name = {info.filename: info for info in infos}
+
+    def fetch(member: str) -> Path:
+        target = workspace / f"{len(list(workspace.iterdir()))}-{PurePosixPath(member).name[-80:]}"
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open(by_name[member]) as packed, open(target, "wb") as file:
+                shutil.copyfileobj(_Limited(packed, by_name[member].file_size), file)
+        except ZIP_ERRORS as error:
+            raise MotionError(f"{member} in {path.name} is damaged and cannot be unpacked") from error
+        return target
+
+    return FolderFile(path, natural(list(by_name)), fetch)
+
+
+def natural(names: list[str]) -> tuple[str, ...]:
+    """Sorted so that 2 comes before 10."""
+    return tuple(sorted(names, key=lambda name: [(len(t), t) if t.isdigit() else (0, t) for t in DIGITS.split(name)]))
+
+
+def _check_members(infos: list[zipfile.ZipInfo], path: Path) -> None:
+    if len(infos) > MOST_MEMBERS:
+        raise MotionError(f"{path.name} holds {len(infos)} files; a clip has at most {MOST_MEMBERS}")
+    content, packed = sum(info.file_size for info in infos), sum(info.compress_size for info in infos)
+    if content > MOST_BYTES or (content > SMALL_BYTES and content > MOST_RATIO * max(packed, 1)):
+        raise MotionError(
+            f"{path.name} would unpack to {content / 2**20:.0f} MB from {packed / 2**20:.2f} MB; a clip unpacks to at "
+            f"most {MOST_BYTES // 2**20} MB and {MOST_RATIO} times its size, so it was not opened"
+        )
+    for info in infos:
+        place = PurePosixPath(info.filename.replace("\\", "/"))
+        link = (info.external_attr >> 16) & 0o170000 == 0o120000
+        if place.is_absolute() or ".." in place.parts or link or re.match(r"[A-Za-z]:", info.filename):
+            raise MotionError(f"{path.name} holds {info.filename[:80]!r}, which leads outside it, so it was not opened")
+
+
+class _Limited:
+    """A stream that ends where its directory said: a member that unpacks to more is a trap."""
+
+    def __init__(self, stream: Any, size: int) -> None:
+        self._stream, self._left = stream, size
+
+    def read(self, count: int = -1) -> bytes:
+        data = self._stream.read(min(count, self._left) if count >= 0 else self._left)
+        self._left -= len(data)
+        return data
