@@ -113,8 +113,8 @@ class Motion:
     def resample(self, fps: float) -> Motion:
         """The same clip at another frame rate: rotations by slerp, everything else linearly.
 
-        The duration is kept to within half a frame. Raises `MotionError` when ``fps`` is out of range or makes more than
-        `MOST_FRAMES` frames.
+        The duration is kept to within half a frame. Raises `MotionError` when ``fps`` is out of range or makes more
+        than `MOST_FRAMES` frames.
         """
         if not SLOWEST_FPS <= fps <= FASTEST_FPS:
             raise MotionError(f"the frame rate is {fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")

@@ -101,8 +101,8 @@ class ArrayFile:
 def open_arrays(path: Path) -> ArrayFile:
     """Read the headers of a `.npy` or `.npz`.
 
-    Raises `MotionError` for a file that is missing, locked, empty, too large, a pickle, a zip bomb, cut short or no NumPy
-    file.
+    Raises `MotionError` for a file that is missing, locked, empty, too large, a pickle, a zip bomb, cut short or no
+    NumPy file.
     """
     with reading(path):
         if not path.is_file():

@@ -6,13 +6,13 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import safe_load
 from pipeline.errors import MotionError
 from pipeline.files import reading
 from pipeline.motion.formats.arrays import NPY_MAGIC, ZIP_ERRORS, ZIP_MAGIC, ArrayFile, open_arrays
 from pipeline.motion.formats.folder_file import FolderFile, open_folder, open_zip
 from pipeline.motion.formats.json_file import JsonFile, open_json
 from pipeline.motion.formats.table_file import TableFile, open_table
+from pipeline.safe_load import convert, foreign_kind
 
 Source = ArrayFile | TableFile | JsonFile | FolderFile
 MOST_BYTES = 256 * 2**20
@@ -43,7 +43,7 @@ def open_source(path: Path, workspace: Path) -> Source:
 def _open(path: Path, workspace: Path) -> Source:
     with open(path, "rb") as file:
         start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
-    kind = safe_load.foreign_kind(path)
+    kind = foreign_kind(path)
     if kind is not None:
         return _convert(path, kind, workspace)
     if start.startswith(NPY_MAGIC):
@@ -55,7 +55,7 @@ def _open(path: Path, workspace: Path) -> Source:
 
 def _convert(path: Path, kind: str, workspace: Path) -> ArrayFile:
     target = workspace / f"{len(list(workspace.iterdir()))}.npz"
-    safe_load.convert(path, target)
+    convert(path, target)
     return replace(open_arrays(target), shown_name=path.name, origin=kind)
 
 
