@@ -38,7 +38,9 @@ def create(options: argparse.Namespace) -> None:
 
     check_target(options.out)
     started = time.perf_counter()
-    output = AnimPortrait3DPipeline()(options.prompt, seed=options.seed, attributes=_overrides(options.set))
+    output = AnimPortrait3DPipeline()(
+        options.prompt, seed=options.seed, attributes=_pairs("--set", options.set, "hair.style=bob")
+    )
     seconds = time.perf_counter() - started
     avatar, recipe = output.avatars[0], output.recipes[0]
     save_avatar_folder(avatar, recipe, options.out)
@@ -53,11 +55,13 @@ def animate(options: argparse.Namespace) -> None:
     """A motion clip moves an avatar; the result is a video."""
     from pipeline.animate import AnimationSettings, animate_to_video
     from pipeline.avatar_folder import load_avatar_folder
+    from pipeline.motion import load_motion
 
     width, height = _size(options.size)
     settings = AnimationSettings(width, height, options.fps, options.layout, options.background)
+    clip = load_motion(options.motion, _pairs("--choose", options.choose, "fps=30"))
     avatar = load_avatar_folder(options.avatar)
-    result = animate_to_video(avatar, options.motion, options.video, settings, progress=_progress())
+    result = animate_to_video(avatar, clip, options.video, settings, progress=_progress())
     for note in result.notes:
         print(f"note: {note}")
     print(
@@ -75,6 +79,22 @@ def export(options: argparse.Namespace) -> None:
     print(f"wrote {options.out}")
 
 
+def inspect(options: argparse.Namespace) -> None:
+    """Say what each file holds; the first that cannot be used ends it."""
+    from pipeline.inspection import describe
+
+    choices = _pairs("--choose", options.choose, "fps=30")
+    failed = []
+    for path in options.files:
+        try:
+            print(f"{path}: " + "\n  ".join(describe(path, choices)))
+        except UserError as error:
+            print(f"{path}: error: {error}")
+            failed.append(path.name)
+    if failed:
+        raise UserError(f"{len(failed)} of {len(options.files)} files cannot be used: {', '.join(failed)}")
+
+
 def _progress() -> Callable[[int, int], None] | None:
     """Counts frames on the terminal; None where nobody watches."""
     if not sys.stderr.isatty():
@@ -84,15 +104,15 @@ def _progress() -> Callable[[int, int], None] | None:
     )
 
 
-def _overrides(pairs: list[str]) -> dict[str, str]:
+def _pairs(flag: str, pairs: list[str], example: str) -> dict[str, str]:
     """``["hair.style=bob"]`` → ``{"hair.style": "bob"}``."""
-    overrides = {}
+    values = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not (key and equals and value):
-            raise UserError(f"--set {pair!r} is not NAME=VALUE, e.g. --set hair.style=bob")
-        overrides[key.strip()] = value.strip()
-    return overrides
+            raise UserError(f"{flag} {pair!r} is not NAME=VALUE, e.g. {flag} {example}")
+        values[key.strip()] = value.strip()
+    return values
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -137,8 +157,9 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="FILE",
-        help="one clip: an .npz, or an expression and a pose .npy; a .wav adds its sound",
+        help="the files of one clip, e.g. an .npz, or an expression and a pose .npy; a .wav adds its sound",
     )
+    _add_choose(verb)
     verb.add_argument("--video", type=Path, required=True, metavar="OUT", help="OUT.mp4, or a folder for PNG frames")
     verb.add_argument("--size", default="512", metavar="N[xM]", help="pixels of one view: 512 (the default) or 640x360")
     verb.add_argument("--fps", type=float, metavar="F", help="frames per second (default: the clip's)")
@@ -165,7 +186,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--frame", type=int, default=0, metavar="N", help="frame of that clip (default 0)")
     verb.set_defaults(verb=export)
+
+    verb = verbs.add_parser("inspect", help="say what motion clips and avatars hold")
+    verb.add_argument("files", type=Path, nargs="+", metavar="FILE", help="motion file, avatar folder, .glb or .ply")
+    _add_choose(verb)
+    verb.set_defaults(verb=inspect)
     return parser
+
+
+def _add_choose(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--choose",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="sets right what was assumed of a motion file, e.g. fps=30; may be repeated; inspect lists the choices",
+    )
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ class Motion:
     """Sound file that belongs to the clip; both start together."""
     source: str = ""
     """Where the clip came from, for people."""
+    format: str = ""
+    """Name of the file format that it was read from."""
     notes: tuple[str, ...] = ()
     """Every guess that the reader made, in sentences."""
     assumptions: tuple[Assumption, ...] = ()

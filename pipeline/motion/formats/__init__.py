@@ -65,9 +65,10 @@ def _load(paths: list[Path], choices: Choices) -> Motion:
         raise MotionError("no motion file was given; give a motion clip, e.g. an .npz")
     with tempfile.TemporaryDirectory(prefix="animportrait3d-motion-") as workspace:
         sources = [open_source(path, Path(workspace)) for path in paths if path not in sounds]
-        motion = finish(_format_of(sources).read(sources, choices), choices)
+        kind = _format_of(sources)
+        motion = finish(kind.read(sources, choices), choices)
     choices.check_all_asked()
-    return replace(motion, audio=sounds[0]) if sounds else motion
+    return replace(motion, format=kind.name, audio=sounds[0] if sounds else None)
 
 
 def _format_of(sources: Sequence[Source]) -> MotionFormat:

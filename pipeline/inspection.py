@@ -1,0 +1,117 @@
+"""What a file holds, in lines for people: a motion clip, an avatar folder, an avatar.glb or a splat .ply."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.avatar import Layer, SplatAvatar
+from pipeline.avatar_folder import CONFIG, load_avatar_folder
+from pipeline.errors import UserError
+from pipeline.files import reading
+from pipeline.formats.glb_reader import read_avatar_glb
+from pipeline.formats.ply import read_ply
+from pipeline.motion import Motion, load_motion
+
+GLB_MAGIC, PLY_MAGIC = b"glTF", b"ply"
+TURNS = {
+    "head": ("global_rotation", "neck", "head"),
+    "jaw": ("jaw",),
+    "eyes": ("left_eye", "right_eye"),
+}
+"""What is told together → rotations of a `Motion`."""
+
+
+def describe(path: Path, choices: Mapping[str, str] | None = None) -> list[str]:
+    """Lines on what ``path`` holds; the first names its kind. ``choices`` go to `load_motion`.
+
+    Raises `UserError`, one sentence, for a file that is missing, damaged, refused or of no known kind.
+    """
+    if (path / CONFIG).is_file():
+        return ["avatar folder", *_prompt(path), *_avatar(load_avatar_folder(path))]
+    start = _start(path)
+    if start == GLB_MAGIC:
+        return ["avatar.glb of this project", *_avatar(read_avatar_glb(path))]
+    if start.startswith(PLY_MAGIC):
+        splats = read_ply(path)
+        low, high = splats.means.amin(0), splats.means.amax(0)
+        size = " × ".join(f"{float(length):.3f}" for length in high - low)
+        return [
+            "3D Gaussian splatting PLY",
+            f"{len(splats.means):,} splats, {size} m, {_harmonics(splats.sh.shape[1])}",
+        ]
+    return motion_lines(load_motion([path], choices))
+
+
+def motion_lines(motion: Motion) -> list[str]:
+    """A clip's format, length, basis, ranges, choices and notes."""
+    lines = [
+        motion.format,
+        f"{len(motion)} frames at {motion.fps:g} frames per second ({motion.duration:.2f} s)",
+        f"expression: {motion.basis}, {_expression(motion)}",
+        f"rotations: {_rotations(motion)}",
+    ]
+    if motion.eyelids is not None:
+        lines.append(f"eyelids: {float(motion.eyelids.min()):.2f} to {float(motion.eyelids.max()):.2f}")
+    if motion.audio is not None:
+        lines.append(f"sound: {motion.audio.name}")
+    for made in motion.assumptions:
+        options = (
+            f" (or {', '.join(option for option in made.options if option != made.value)})" if made.options else ""
+        )
+        lines.append(f"choice: {made.key}={made.value}{options}")
+    return [*lines, *(f"note: {note}" for note in motion.notes)]
+
+
+def _expression(motion: Motion) -> str:
+    values = motion.expression
+    if not values.shape[1]:
+        return "none"
+    moving = int((values.amax(0) > values.amin(0)).sum())
+    return f"{values.shape[1]} channels, {moving} moving, {float(values.min()):.2f} to {float(values.max()):.2f}"
+
+
+def _rotations(motion: Motion) -> str:
+    told = []
+    for group, names in TURNS.items():
+        turns = [value for name in names if (value := getattr(motion, name)) is not None]
+        largest = max(float(turn.norm(dim=1).max()) for turn in turns)
+        told.append(f"{group} up to {math.degrees(largest):.1f}°" if largest else f"{group} still")
+    return ", ".join(told)
+
+
+def _avatar(avatar: SplatAvatar) -> list[str]:
+    rig = avatar.rig
+    counts = {layer.name.lower(): int((avatar.layer == layer).sum()) for layer in Layer}
+    told = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+    return [
+        f"{len(avatar.face):,} splats ({told}), {_harmonics(avatar.sh.shape[1])}",
+        f"head: {rig.basis}, {len(rig.vertices):,} vertices, {len(rig.expression_names)} expressions, "
+        f"{len(rig.joint_names)} joints ({', '.join(rig.joint_names)})",
+    ]
+
+
+def _harmonics(coefficients: int) -> str:
+    return f"spherical harmonics of degree {math.isqrt(coefficients) - 1}"
+
+
+def _prompt(folder: Path) -> list[str]:
+    """The sentence of an avatar's recipe; an older folder may have none."""
+    recipe = folder / "recipe.json"
+    if not recipe.is_file():
+        return []
+    try:
+        with reading(recipe):
+            made_from = json.loads(recipe.read_text(encoding="utf-8"))
+        return [f"made from: {made_from['prompt']!r} with seed {made_from['seed']}"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{recipe} is damaged ({error}); make the avatar again") from error
+
+
+def _start(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with reading(path), open(path, "rb") as file:
+        return file.read(4)
