@@ -1,0 +1,148 @@
+"""Edits travel as JSON and are made in one order, with the sound cut alike."""
+
+from __future__ import annotations
+
+import json
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import UserError
+from pipeline.motion import ARKIT_NAMES, Motion
+from pipeline.motion.clips import talk
+from pipeline.motion.edits import Edits, apply, parts
+from tests.motion.making import a_motion
+
+ALL = {
+    "split": [2.0], "part": 2, "trim": [0.5, 3.0], "speed": 1.25, "smooth": 0.2, "scale": {"jaw": 0.8, "brows": 1.5},
+    "mix": {"happy": 0.4}, "blinks": 12.0, "seed": 3, "fade": 0.3, "repeat": 2,
+}  # fmt: skip
+RATE = 16000
+
+
+@pytest.fixture
+def spoken(tmp_path) -> Motion:
+    """Four seconds of stillness with a click at every second."""
+    samples = np.zeros(4 * RATE, np.int16)
+    for second in range(4):
+        samples[second * RATE : second * RATE + 160] = 20000
+    with wave.open(str(tmp_path / "clicks.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(samples.tobytes())
+    return a_motion(100, audio=tmp_path / "clicks.wav")
+
+
+def clicks(path: Path) -> tuple[list[float], float]:
+    """Seconds at which a click begins, and the length of the sound."""
+    with wave.open(str(path)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, file.getnchannels())[:, 0]
+        rate = file.getframerate()
+    loud = np.flatnonzero(np.abs(samples.astype(int)) > 6000) / rate
+    starts = [float(at) for at, before in zip(loud, [-1.0, *loud[:-1]], strict=True) if at - before > 0.1]
+    return starts, len(samples) / rate
+
+
+def test_json_there_and_back():
+    edits = Edits.from_json(json.dumps(ALL))
+    assert Edits.from_json(edits.to_json()) == edits
+    assert json.loads(edits.to_json()) == ALL
+    for nothing in (None, "", {}, "{}"):
+        assert Edits.from_json(nothing) == Edits()
+    assert Edits().to_json() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"sped": 2}, "no edit 'sped'"),
+        ("{", "must look like"),
+        ([1, 2], "must look like|no edit"),
+        ("12", "must look like"),
+        ({"trim": [1]}, "must look like"),
+        ({"trim": "ab"}, "must look like"),
+        ({"speed": "fast"}, "must look like"),
+        ({"scale": [1]}, "must look like"),
+        ({"repeat": float("inf")}, "must look like"),
+        ({"split": [1.0] * 1000}, "must look like"),
+        ("[" * 100_000, "must look like"),
+    ],
+)
+def test_what_is_no_edit_is_one_sentence(data, told):
+    with pytest.raises(UserError, match=told) as caught:
+        Edits.from_json(data)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_no_edits_are_the_clip_itself():
+    clip = a_motion()
+    assert apply(clip, Edits()) is clip
+
+
+def test_all_edits_together():
+    edited = apply(talk(), Edits.from_json(ALL))
+    assert len(edited) == 2 * round(75 / 1.25)
+    assert float(edited.expression[:, ARKIT_NAMES.index("mouthSmileLeft")].min()) >= 0.29
+
+
+def test_edits_of_time_leave_coefficients_as_they_are():
+    clip = a_motion(50)
+    edited = apply(clip, Edits(trim=(0.4, 1.2), scale={"jaw": 0.5}))
+    assert edited.basis == "flame2023"
+    assert torch.equal(edited.expression, clip.expression[10:30])
+
+
+def test_edits_of_meaning_say_the_clip_in_actions_first():
+    assert apply(a_motion(5), Edits(mix={"happy": 0.4})).basis == "arkit52"
+    assert apply(a_motion(5), Edits(scale={"brows": 2.0})).basis == "arkit52"
+
+
+def test_a_part_of_a_split_clip():
+    clip = a_motion(100)
+    assert torch.equal(apply(clip, Edits(split=(1.0, 3.0), part=2)).jaw, clip.jaw[25:75])
+    assert len(apply(clip, Edits(split=(1.0, 3.0)))) == 100
+    with pytest.raises(UserError, match="part 4 was asked for; the clip has 3"):
+        apply(clip, Edits(split=(1.0, 3.0), part=4))
+    assert [edits.part for edits in parts(Edits(split=(1.0, 3.0)))] == [1, 2, 3]
+    assert parts(Edits(split=(1.0,), part=2)) == [Edits(split=(1.0,), part=2)]
+
+
+@pytest.mark.parametrize(
+    ("edits", "heard", "lasts"),
+    [
+        (Edits(trim=(0.6, 2.6)), [0.4, 1.4], 2.0),
+        (Edits(split=(1.6,), part=2), [0.4, 1.4], 2.4),
+        (Edits(speed=2.0), [0.0, 0.5, 1.0, 1.5], 2.0),
+        (Edits(speed=0.25, trim=(0.88, 2.0)), [0.48], 4.48),
+        (Edits(trim=(0.6, 1.6), repeat=3), [0.4, 1.4, 2.4], 3.0),
+    ],
+)
+def test_the_sound_is_cut_and_stretched_like_the_clip(spoken, tmp_path, edits, heard, lasts):
+    edited = apply(spoken, edits, folder=tmp_path)
+    assert edited.duration == pytest.approx(lasts, abs=0.05)
+    assert edited.audio is not None
+    starts, seconds = clicks(edited.audio)
+    assert starts == pytest.approx(heard, abs=0.045)
+    assert seconds == pytest.approx(edited.duration, abs=0.03)
+
+
+def test_a_sound_that_still_fits_is_kept(spoken):
+    assert apply(spoken, Edits(scale={"jaw": 0.5})).audio == spoken.audio
+    assert apply(spoken, Edits(trim=(0, 2))).audio == spoken.audio
+
+
+def test_without_a_folder_a_cut_sound_is_left_out_and_said(spoken):
+    edited = apply(spoken, Edits(trim=(1, 2)))
+    assert edited.audio is None
+    assert "sound was left out" in edited.notes[-1]
+
+
+def test_a_sound_that_is_none_is_one_sentence(spoken, tmp_path):
+    (tmp_path / "clicks.wav").write_bytes(b"RIFF....WAVE" + bytes(100))
+    with pytest.raises(UserError, match=r"clicks\.wav cannot be read"):
+        apply(spoken, Edits(speed=2.0), folder=tmp_path)
+    assert not list(tmp_path.glob("sound-*"))
