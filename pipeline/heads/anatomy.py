@@ -52,7 +52,8 @@ def anatomy(
 ) -> Anatomy:
     """Regions, landmarks and lids of a model.
 
-    ``vertices`` (V, 3), ``faces`` (F, 3), ``weights`` (V, J) and ``joint_names`` are those that `correspond` was given.
+    ``faces`` (F, 3), ``weights`` (V, J) and ``joint_names`` are those that `correspond` was given, ``vertices`` (V, 3)
+    those or the vertices of another person of the same model, wherever their origin is.
     Points of ``official`` (the model's own landmark file) replace those of the same name.
     """
     head = read_head_file()
@@ -60,15 +61,16 @@ def anatomy(
     skinning = np.asarray(weights, np.float64)
     balls = {side: skinning[:, joint_names.index(f"{side}_eye")] > EYE_SHARE for side in SIDES}
     lower = lip_side(skinning[:, joint_names.index("jaw")])
-    body = ~(balls["left"] | balls["right"])[triangles].any(1)
+    body: Mask = ~np.any((balls["left"] | balls["right"])[triangles], axis=1)
     places = _places(head, correspondence, triangles[body], lower)
     regions = _regions(head, places, triangles, body, points, balls)
     model = Surface3D(points, triangles, lower, np.flatnonzero(regions["skin"]))
-    landmarks = _landmarks(head, correspondence, model, points, balls)
+    laid = correspondence.laid_on(torch.from_numpy(points).float()).numpy()
+    landmarks = _landmarks(head, laid.astype(np.float64), model, points, balls)
     return Anatomy(
         {name: torch.from_numpy(mask) for name, mask in regions.items()},
         _replaced(landmarks, official),
-        torch.from_numpy(_eyelids(head, correspondence, places, balls)),
+        torch.from_numpy(_eyelids(head, laid, places, balls)),
     )
 
 
@@ -108,10 +110,7 @@ def _iris(vertices: Array, faces: Ids, ball: Mask) -> Mask:
     return np.arccos(ray[:, 2] / np.linalg.norm(ray, axis=1).clip(1e-9)) < IRIS_ANGLE
 
 
-def _landmarks(
-    head: HeadFile, correspondence: Correspondence, model: Surface3D, vertices: Array, balls: dict[str, Mask]
-) -> Landmarks:
-    laid = correspondence.laid.numpy().astype(np.float64)
+def _landmarks(head: HeadFile, laid: Array, model: Surface3D, vertices: Array, balls: dict[str, Mask]) -> Landmarks:
     corners, shares = head.faces[head.landmark_faces], head.landmark_barycentrics[..., None]
     normals = (vertex_normals(laid, head.faces)[corners] * shares).sum(1)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-9)
@@ -145,12 +144,10 @@ def _replaced(landmarks: Landmarks, official: Landmarks | None) -> Landmarks:
     return Landmarks(landmarks.names, faces, barycentrics)
 
 
-def _eyelids(
-    head: HeadFile, correspondence: Correspondence, places: Match, balls: dict[str, Mask]
-) -> NDArray[np.float32]:
+def _eyelids(head: HeadFile, laid: NDArray[np.float32], places: Match, balls: dict[str, Mask]) -> NDArray[np.float32]:
     """The free head's blinks at the size and the opening of these lids, read off at the model's vertices."""
     actions = head.actions.dense(len(head.template))
-    correct_actions(head, correspondence.laid.numpy(), actions)
+    correct_actions(head, laid, actions)
     blinks = actions[[head.actions.names.index(f"eyeBlink{side.capitalize()}") for side in SIDES]]
     corners = head.faces[places.faces]
     lids = (blinks[:, corners] * places.barycentrics[..., None]).sum(2)

@@ -32,6 +32,8 @@ REACH = 0.55
 TRUST_DISTANCE = 0.003
 TRUST_COSINE = 0.75
 """A partner further away or more turned than that is not trusted."""
+NEIGHBOURS = 8
+"""Vertices of the model from whose ways the way of a vertex of the laid free head is averaged."""
 SIDES = ("left", "right")
 
 
@@ -49,6 +51,15 @@ class Correspondence:
     """(M, 3) its place there, rows sum to 1."""
     laid: Tensor
     """(A, 3) the vertices of the free head, laid over this model, in this model's coordinates."""
+    registered: Tensor
+    """(V, 3) the model's vertices that `laid` lies on."""
+
+    def laid_on(self, vertices: Tensor) -> Tensor:
+        """The free head (A, 3) on another person of the same model: ``vertices`` (V, 3), wherever their origin is."""
+        distance, near = cKDTree(self.registered.numpy()).query(self.laid.numpy(), NEIGHBOURS)
+        share = torch.from_numpy(1 / (distance + 1e-3) ** 2).float()
+        moved = (vertices - self.registered)[torch.from_numpy(near)]
+        return self.laid + (moved * (share / share.sum(1, keepdim=True))[..., None]).sum(1)
 
 
 def correspond(
@@ -61,7 +72,8 @@ def correspond(
     """Register a head model with the free head.
 
     ``vertices`` (V, 3) of the neutral template, y up, face towards +Z, any size within reason; ``faces`` (F, 3);
-    ``weights`` (V, J) skin weights of ``joint_names``, among them ``left_eye``, ``right_eye`` and ``jaw``; ``landmarks`` ``ibug_<n>`` or ``mediapipe_<n>`` → (3,) where the model file brings them.
+    ``weights`` (V, J) skin weights of ``joint_names``, among them ``left_eye``, ``right_eye`` and ``jaw``; ``landmarks``
+    ``ibug_<n>`` or ``mediapipe_<n>`` → (3,) where the model file brings them.
     Deterministic. Raises `UserError` when there are no eyeballs to start from.
     """
     mesh = _Mesh(np.asarray(vertices, np.float64), np.asarray(faces, np.int64))
@@ -137,6 +149,7 @@ def _read_off(head: HeadFile, laid: Array, target: Target, balls: tuple[Ids, ...
         torch.from_numpy(found.faces[trusted]),
         torch.from_numpy(found.barycentrics[trusted].astype(np.float32)),
         torch.from_numpy(laid.astype(np.float32)),
+        torch.from_numpy(model.vertices.astype(np.float32)),
     )
 
 

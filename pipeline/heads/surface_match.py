@@ -56,12 +56,14 @@ def match(points: Array, normals: Array, lower: Array, surface: Surface3D) -> Ma
     """For ``points`` (N, 3) with unit ``normals`` (N, 3) and ``lower`` (N,) the place of ``surface`` that costs least.
 
     The cost is the Euclidean distance in position, `NORMAL_METRES` · normal, `LIP_METRES` · lower; so a point of the
-    upper lip never lands on the lower one, nor one of the front of an ear on its back.
+    upper lip never lands on the lower one, nor one of the front of an ear on its back. Where one of the two heads does
+    not tell its lips apart (a model whose jaw is no joint), normals alone do.
     """
+    lip = LIP_METRES if min(surface.lower.max(), lower.max()) > 0.5 else 0.0
     corners = surface.faces[surface.used]
-    at_corner = np.c_[surface.vertices, NORMAL_METRES * surface.normals, LIP_METRES * surface.lower]
+    at_corner = np.c_[surface.vertices, NORMAL_METRES * surface.normals, lip * surface.lower]
     middles = at_corner[corners].mean(1)
-    asked = np.c_[points, NORMAL_METRES * normals, LIP_METRES * lower]
+    asked = np.c_[points, NORMAL_METRES * normals, lip * lower]
     ways = min(CANDIDATES, len(corners))
     near = cKDTree(middles).query(asked, ways)[1].reshape(len(points), ways)
     triangles = surface.vertices[corners[near]].reshape(-1, 3, 3)
