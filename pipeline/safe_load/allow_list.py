@@ -49,7 +49,7 @@ def _python() -> dict[tuple[str, str], Any]:
     for builtins in ("builtins", "__builtin__"):
         table[builtins, "object"] = Marker()
         table[builtins, "bytes"] = table[builtins, "bytearray"] = Function(stand_ins.make_bytes)
-        table[builtins, "set"] = table[builtins, "frozenset"] = Function(stand_ins.items_of)
+        table[builtins, "set"] = table[builtins, "frozenset"] = Function(stand_ins.nothing)
     for copyreg in ("copyreg", "copy_reg"):
         table[copyreg, "_reconstructor"] = Function(stand_ins.new_object)
     return table
@@ -61,7 +61,7 @@ def _torch() -> dict[tuple[str, str], Any]:
         ("torch._utils", "_rebuild_tensor_v2"): Function(rebuild_tensor),
         ("torch._utils", "_rebuild_parameter"): Function(rebuild_parameter),
         ("torch", "Size"): Function(stand_ins.items_of),
-        ("torch", "device"): Function(lambda *place: None),
+        ("torch", "device"): Function(stand_ins.nothing),
     }
     table |= {("torch", name): StorageType(element) for name, element in ELEMENTS.items()}
     return table | {("torch", name): Marker() for name in TORCH_DTYPES}

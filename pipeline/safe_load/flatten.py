@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.char import decode
 
 from pipeline.safe_load.refusal import Refused
 from pipeline.safe_load.stand_ins import Array, Chumpy, Sparse
@@ -116,7 +117,7 @@ class _Collected:
 
     def _keep(self, array: np.ndarray, path: tuple[str, ...]) -> None:
         if array.dtype.kind == "S":
-            array = np.char.decode(array, "latin1")
+            array = decode(array, "latin1")
         if array.dtype.kind not in "biufU" or array.ndim > MOST_DIMENSIONS or array.dtype.itemsize > 4 * LONGEST_TEXT:
             return
         self._left -= array.nbytes

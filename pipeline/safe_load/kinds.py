@@ -12,7 +12,7 @@ TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 """How `torch.save` before its zip archives begins: the number 0x1950a86a20f9469cfc6c, pickled."""
 BINARY_PICKLE = re.compile(rb"\x80[\x02-\x05]")
 OLD_PICKLE = re.compile(
-    rb"\((?:[dl][pq\n(]|[pq\]}(IVSUXK])|[\]}][q(r.]|c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n|[VSI][^\n]*\np\d+\n\."
+    rb"\((?:[dl][pq\n(]|[pq\]}(IVSUXK])|[\]}][q(r.]|c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n[pq()cN]|[VSI][^\n]*\np\d+\n\."
 )
 """Protocols 0 and 1 have no magic number: the start of a dict, list, tuple or global, as Python writes them."""
 MAT_HEADER = 128

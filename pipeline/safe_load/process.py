@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ from pipeline.safe_load.kinds import foreign_kind
 from pipeline.safe_load.refusal import FORBIDDEN, HOW_TO_SAVE, runs_code, too_slow
 
 START_SECONDS = 60
+STARTS = 2
 LONGEST_ANSWER = 2**16
 ISOLATED = ("-I", "-B", "-X", "utf8", "-W", "ignore")
 KEPT_VARIABLES = ("LD_LIBRARY_PATH", "TZ")
@@ -108,18 +110,27 @@ class Worker:
     def _ask(self, request: dict[str, str]) -> dict[str, Any]:
         answer = None
         try:
-            process = self._running()
-            _send(process, request)
-            _receive(process, START_SECONDS)
+            process = self._begun(request)
             answer = _receive(process, self._limits.seconds)
             return answer
         except TimeoutError as error:
             raise UserError(str(too_slow(request["name"], self._limits.seconds))) from error
-        except (EOFError, BrokenPipeError) as error:
+        except EOFError as error:
             raise UserError(self._death(process, request["name"])) from error
         finally:
             if answer is None:
                 self._stop()
+
+    def _begun(self, request: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Hand the request over until the worker says that its clock runs; one that died idle is replaced."""
+        for _ in range(STARTS):
+            process = self._running()
+            with suppress(TimeoutError, EOFError, BrokenPipeError):
+                _send(process, request)
+                _receive(process, START_SECONDS)
+                return process
+            self._stop()
+        raise RuntimeError("the process that reads pickles, .pt and .mat files does not start; it tells why on stderr")
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
@@ -129,7 +140,9 @@ class Worker:
 
     def _death(self, process: subprocess.Popen[bytes], name: str) -> str:
         """What the end of the process in the middle of a request says about the file."""
-        status = process.wait(self._limits.seconds)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+        status = process.poll()
         if status == FORBIDDEN:
             return str(runs_code(""))
         if status in (-signal.SIGXCPU, -signal.SIGALRM):

@@ -210,8 +210,12 @@ def make_bytes(content: Any = b"", encoding: Any = "latin1") -> bytes:
 
 
 def items_of(items: Any = ()) -> tuple[Any, ...]:
-    """`set` and `frozenset`, in the order in which they were written."""
+    """`torch.Size`."""
     return tuple(_sequence(items))
+
+
+def nothing(*ignored: Any) -> None:
+    """What may stand in a file but holds no channel: sets and devices."""
 
 
 NDARRAY = Marker()

@@ -5,6 +5,7 @@ Both are JSON after four bytes of length. It ends with its input, so that it nev
 
 from __future__ import annotations
 
+import codecs
 import json
 import pickle
 import signal
@@ -31,6 +32,8 @@ READ_ERRORS = (
     BufferError, ImportError,
 )  # fmt: skip
 """What `pickle`, `zipfile`, numpy and scipy raise on bytes that break their rules."""
+ENCODINGS = ("cp437", "latin-1", "ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+"""Of names and texts; Python loads them from its own files when they are first used, which the guard would not let."""
 SPENT_BYTES = 64 * 2**20
 """A process that has grown by this much is replaced: freed memory does not always come back."""
 
@@ -38,6 +41,8 @@ SPENT_BYTES = 64 * 2**20
 def serve(memory_bytes: int, seconds: float) -> None:
     """Answer requests until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for encoding in ENCODINGS:
+        codecs.lookup(encoding)
     guard = Guard()
     sys.addaudithook(guard)
     limit_process(memory_bytes)
