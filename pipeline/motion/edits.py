@@ -51,7 +51,7 @@ class Edits:
 
     @classmethod
     def from_json(cls, data: Any) -> Edits:
-        """From ``{"speed": 1.2, …}``, as text or parsed; empty for no change. Raises `MotionError` for anything else."""
+        """From ``{"speed": 1.2, …}``, text or parsed; empty for no change. Raises `MotionError` for anything else."""
         try:
             values = json.loads(data or "{}") if isinstance(data, str) else data or {}
             known = {known.name for known in fields(cls)}
@@ -126,7 +126,7 @@ def _with_sound(
     motion: Motion, sound: Path | None, folder: Path | None, start: float, edits: Edits, once: float
 ) -> Motion:
     """The clip with its sound, cut and stretched as the clip was."""
-    if sound is None or motion.audio is not None and start == 0 and edits.speed == 1 and edits.repeat == 1:
+    if sound is None or (motion.audio is not None and edits.speed == 1 and edits.repeat == 1):
         return motion
     if folder is None:
         return replace(motion, audio=None, notes=(*motion.notes, "The sound was left out, as the clip was cut."))

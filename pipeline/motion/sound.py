@@ -30,7 +30,7 @@ def edit_sound(sound: Path, folder: Path, start: float, seconds: float, speed: f
     target = folder / f"sound-{name}.wav"
     if target.is_file():
         return target
-    filters = [f"atrim=start={start:.6f}", "asetpts=PTS-STARTPTS", *_tempo(speed), f"aresample={RATE}"]
+    filters = [f"atrim=start={start:.6f}", "asetpts=PTS-STARTPTS", f"aresample={RATE}", *_tempo(speed)]
     filters += [f"apad=whole_dur={seconds:.6f}", f"atrim=end={seconds:.6f}"]
     if times > 1:
         filters.append(f"aloop=loop={times - 1}:size={round(seconds * RATE)}")

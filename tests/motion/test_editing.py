@@ -120,7 +120,7 @@ def test_smoothing_takes_the_noise_and_leaves_the_movement():
     )
     assert error_after < 0.5 * error_before
     assert same(smooth(noisy, 0), noisy)
-    with pytest.raises(UserError, match="smoothing is 1.5"):
+    with pytest.raises(UserError, match=r"smoothing is 1\.5"):
         smooth(noisy, 1.5)
 
 
