@@ -60,13 +60,21 @@ class Face:
 
     def live(self, sway_degrees: float, blink_gap: float, first_blink: float) -> None:
         """What never stops: breathing, swaying, blinking and small glances."""
+        self.sway(sway_degrees)
+        for at in curves.blink_starts(self.random, self.seconds, first_blink, blink_gap):
+            self.blink(at)
+        self.glance()
+
+    def sway(self, degrees: float) -> None:
+        """Breathing and swaying, at rest at both ends."""
         ends = curves.at_rest_at_the_ends(self.times, self.seconds, 0.6)
-        drifts = [curves.sway(self.times, self.random, 0.12, 0.9) * ends * sway_degrees for _ in range(3)]
+        drifts = [curves.sway(self.times, self.random, 0.12, 0.9) * ends * degrees for _ in range(3)]
         breath = curves.breathing(self.times) * ends
         self.turn(0.5 * drifts[0] - 0.5 * breath, drifts[1], 0.5 * drifts[2])
         self.add("noseSneer", 0.03 * breath)
-        for at in curves.blink_starts(self.random, self.seconds, first_blink, blink_gap):
-            self.blink(at)
+
+    def glance(self) -> None:
+        """The gaze wanders over a partner's face."""
         reach = EYE_RESTLESSNESS
         self.look(
             down=curves.glances(self.times, curves.fixations(self.random, self.seconds, 0.4, 1.4, 0.6 * reach)),

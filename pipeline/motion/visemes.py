@@ -1,8 +1,9 @@
 """Phonemes to mouth movements: what each sound asks of the face, and how neighbouring sounds share it.
 
-Sounds are ARPABET. Each asks for values of some ARKit actions; a bell-shaped dominance round its middle says how much
-it insists (Cohen and Massaro, Modeling Coarticulation in Synthetic Visual Speech, 1993): closed lips insist, a vowel's
-jaw gives way to its neighbours, a consonant leaves the lips to the vowels around it.
+Sounds are ARPABET, and a few more that other languages have. Each asks for values of some ARKit actions; a bell-shaped
+dominance round its middle says how much it insists (Cohen and Massaro, Modeling Coarticulation in Synthetic Visual
+Speech, 1993): a vowel's jaw gives way to its neighbours, a consonant leaves the lips to the vowels around it. Closed
+lips, and a lip on the teeth, are reached whatever stands beside them, slowly closed and popped open.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+from pipeline.motion.curves import minimum_jerk
 
 REST: dict[str, float] = {}
 VOWELS: dict[str, dict[str, float]] = {
@@ -27,11 +29,17 @@ VOWELS: dict[str, dict[str, float]] = {
     "IY": {"jawOpen": 0.12, "mouthSmile": 0.28, "mouthStretch": 0.20, "mouthLowerDown": 0.18, "mouthUpperUp": 0.08},
     "UH": {"jawOpen": 0.18, "mouthFunnel": 0.35, "mouthPucker": 0.30},
     "UW": {"jawOpen": 0.12, "mouthPucker": 0.65, "mouthFunnel": 0.20},
+    "EE": {"jawOpen": 0.22, "mouthSmile": 0.20, "mouthStretch": 0.18, "mouthLowerDown": 0.18, "mouthUpperUp": 0.08},
+    "OH": {"jawOpen": 0.26, "mouthFunnel": 0.45, "mouthPucker": 0.30},
+    "OE": {"jawOpen": 0.24, "mouthFunnel": 0.42, "mouthPucker": 0.25},
+    "UE": {"jawOpen": 0.10, "mouthPucker": 0.60, "mouthFunnel": 0.25},
 }
+"""The last four are the pure vowels of French thé, eau, peu and tu."""
 DIPHTHONGS = {"AY": ("AA", "IY"), "EY": ("EH", "IY"), "OY": ("AO", "IY"), "AW": ("AA", "UW"), "OW": ("AO", "UW")}
 """From one vowel to another; the first takes 55 % of the time."""
 CONSONANTS: dict[str, dict[str, float]] = {
-    "lips": {"jawOpen": 0.06, "mouthClose": 0.06, "mouthPress": 0.30, "mouthRollLower": 0.25, "mouthRollUpper": 0.20},
+    "lips": {"jawOpen": 0.06, "mouthPress": 0.30, "mouthRollLower": 0.25, "mouthRollUpper": 0.20},
+    "near_lips": {"jawOpen": 0.07, "mouthPucker": 0.25, "mouthPress": 0.10},
     "lip_teeth": {"jawOpen": 0.07, "mouthRollLower": 0.45, "mouthUpperUp": 0.22},
     "tongue_teeth": {"jawOpen": 0.14, "tongueOut": 0.12, "mouthLowerDown": 0.15},
     "ridge": {"jawOpen": 0.09, "mouthStretch": 0.10, "mouthLowerDown": 0.18, "mouthUpperUp": 0.08},
@@ -44,7 +52,7 @@ CONSONANTS: dict[str, dict[str, float]] = {
     "glide_y": {"jawOpen": 0.12, "mouthSmile": 0.22, "mouthStretch": 0.15},
 }
 SOUNDS_OF_CLASS = {
-    "lips": "P B M", "lip_teeth": "F V", "tongue_teeth": "TH DH", "ridge": "T D N S Z", "light_l": "L",
+    "lips": "P B M", "near_lips": "BH", "lip_teeth": "F V", "tongue_teeth": "TH DH", "ridge": "T D N S Z", "light_l": "L",
     "hush": "SH ZH CH JH", "back": "K G NG", "breath": "HH", "round_r": "R", "round_w": "W", "glide_y": "Y",
 }  # fmt: skip
 CLASS_OF_SOUND = {sound: kind for kind, sounds in SOUNDS_OF_CLASS.items() for sound in sounds.split()}
@@ -54,7 +62,16 @@ INSISTENCE = {"lips": 6.0, "lip_teeth": 4.0, "round_w": 2.5, "hush": 2.5, "tongu
 LONGEST_REACH = 0.16
 """Seconds that a sound reaches beyond its own middle at most."""
 LIP_SOUNDS_EARLY = 0.03
-"""Seconds that lips close before the sound is heard."""
+"""Seconds that lips begin to close before the sound is heard."""
+
+HELD = {"lips": 1.0, "lip_teeth": 0.85}
+"""Classes that reach their place whatever stands beside them, and how fully."""
+SHORTEST_HOLD = 0.045
+"""Seconds in place: longer than a frame at 25 frames per second, so that every closure is seen."""
+CLOSING, OPENING = 0.075, 0.05
+"""Seconds on the way there and back: lips close slowly and pop open."""
+JAW_AT_CLOSURE = 0.3
+"""Share of its opening that the jaw keeps behind closed lips."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +113,37 @@ def mouth_curves(sounds: Sequence[Sound], times: NDArray[np.float64]) -> dict[st
     rest = 0.05
     shares = bells / (bells.sum(1, keepdims=True) + rest)
     curves: dict[str, NDArray[np.float64]] = {}
-    for action in sorted({name for wish in wishes for name in wish.values}):
+    for action in sorted({name for wish in wishes for name in wish.values} | {"jawOpen"}):
         curves[action] = shares @ np.array([wish.values.get(action, 0.0) for wish in wishes])
-    closing = shares @ np.array([float("mouthClose" in wish.values) for wish in wishes])
-    # ARKit's mouthClose brings the lips together over an open jaw, so it follows the jaw while a lip sound insists
-    curves["mouthClose"] = np.clip((closing - 0.25) / 0.5, 0, 1) * curves["jawOpen"]
+    _hold(curves, sounds, times)
     return _with_sides(curves)
+
+
+def _hold(curves: dict[str, NDArray[np.float64]], sounds: Sequence[Sound], times: NDArray[np.float64]) -> None:
+    """Bring the lips, or a lip and the teeth, together on every sound that needs it."""
+    for kind, share in HELD.items():
+        held = np.zeros(len(times))
+        for sound in sounds:
+            if CLASS_OF_SOUND.get(sound.name) == kind:
+                held = np.maximum(held, share * _grip(sound, times))
+        if not held.any():
+            continue
+        for action in curves.keys() | CONSONANTS[kind].keys():
+            free = curves.get(action, np.zeros(len(times)))
+            asked = CONSONANTS[kind].get(action, 0.0)
+            if action == "jawOpen":
+                asked = asked + JAW_AT_CLOSURE * np.maximum(free - asked, 0.0)
+            curves[action] = free + held * (asked - free)
+        if kind == "lips":  # ARKit's mouthClose brings the lips together over as much jaw as it equals
+            curves["mouthClose"] = held * curves["jawOpen"]
+
+
+def _grip(sound: Sound, times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 while the sound holds its place, 0 away from it (T,)."""
+    hold = max(SHORTEST_HOLD, sound.length - OPENING / 2)
+    start = sound.start + min(0.0, sound.length - SHORTEST_HOLD) - LIP_SOUNDS_EARLY / 2
+    closing, opening = (times - start + CLOSING) / CLOSING, (times - start - hold) / OPENING
+    return minimum_jerk(closing) * (1 - minimum_jerk(opening))
 
 
 def _wishes(sound: Sound) -> list[_Wish]:
