@@ -69,13 +69,12 @@ def convert(path: Path, target_npz: Path, limits: Limits = UPLOAD_LIMITS) -> Non
     if kind is None:
         raise UserError(f"{path.name} is no pickle, .pt or MATLAB 5 file; save the numbers with np.savez")
     with whole_file(target_npz) as partial:
-        request = {"source": os.path.realpath(path), "target": str(partial), "name": path.name, "kind": kind}
         if limits == UPLOAD_LIMITS:
-            _uploads.convert(request)
+            _uploads.convert(path, partial, kind)
             return
         worker = Worker(limits)
         try:
-            worker.convert(request)
+            worker.convert(path, partial, kind)
         finally:
             worker.close()
 
@@ -89,8 +88,17 @@ class Worker:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def convert(self, request: dict[str, str]) -> None:
-        """Send one request and wait for its end. Raises `UserError` when the file is refused, or breaks the worker."""
+    @property
+    def pid(self) -> int | None:
+        """Of the process, when there is one."""
+        return None if self._process is None else self._process.pid
+
+    def convert(self, path: Path, target: Path, kind: str) -> None:
+        """Have ``path`` (of a `foreign_kind`) written to ``target`` and wait for the end.
+
+        Raises `UserError` when the file is refused, or breaks the process.
+        """
+        request = {"source": os.path.realpath(path), "target": os.path.realpath(target), "kind": kind}
         with self._lock:
             answer = self._ask(request)
             if answer["spent"]:
@@ -108,15 +116,15 @@ class Worker:
         self._lock, self._process = threading.Lock(), None
 
     def _ask(self, request: dict[str, str]) -> dict[str, Any]:
-        answer = None
+        name, answer = Path(request["source"]).name, None
         try:
             process = self._begun(request)
             answer = _receive(process, self._limits.seconds)
             return answer
         except TimeoutError as error:
-            raise UserError(str(too_slow(request["name"], self._limits.seconds))) from error
+            raise UserError(str(too_slow(name, self._limits.seconds))) from error
         except EOFError as error:
-            raise UserError(self._death(process, request["name"])) from error
+            raise UserError(self._death(process, name)) from error
         finally:
             if answer is None:
                 self._stop()
@@ -160,7 +168,7 @@ class Worker:
 
 def _start(limits: Limits) -> subprocess.Popen[bytes]:
     """A Python without the environment of this one, in the root folder, with one thread in numpy."""
-    places = dict.fromkeys(str(_home(name)) for name in ("pipeline", "numpy", "scipy"))
+    places = dict.fromkeys(str(_home(name)) for name in ("pipeline", "numpy"))
     return subprocess.Popen(
         [sys.executable, *ISOLATED, "-c", BOOT, str(limits.memory_bytes), str(limits.seconds), *places],
         stdin=subprocess.PIPE,

@@ -13,8 +13,6 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,16 +20,16 @@ import numpy as np
 
 from pipeline.safe_load.flatten import flatten
 from pipeline.safe_load.guard import Guard, address_space, end_request, limit_process, limit_request
+from pipeline.safe_load.mat_file import load_mat
 from pipeline.safe_load.pickles import load_pickle, load_torch
 from pipeline.safe_load.refusal import Refused, damaged, too_large
 
-Reader = Callable[[IO[bytes]], Any]
 READ_ERRORS = (
-    pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError, LookupError, ArithmeticError, struct.error,
-    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, RuntimeError, AssertionError, OSError,
-    BufferError, ImportError,
+    pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError, LookupError, ArithmeticError, RuntimeError,
+    struct.error, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, AssertionError, OSError,
+    BufferError, ImportError, StopIteration,
 )  # fmt: skip
-"""What `pickle`, `zipfile`, numpy and scipy raise on bytes that break their rules."""
+"""What `pickle`, `zipfile`, `zlib` and numpy raise on bytes that break their rules."""
 ENCODINGS = ("cp437", "latin-1", "ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 """Of names and texts; Python loads them from its own files when they are first used, which the guard would not let."""
 SPENT_BYTES = 64 * 2**20
@@ -48,10 +46,9 @@ def serve(memory_bytes: int, seconds: float) -> None:
     limit_process(memory_bytes)
     idle = address_space()
     while (request := receive(sys.stdin.buffer)) is not None:
-        read = _reader(request["kind"], memory_bytes)
         send(sys.stdout.buffer, {"started": True})
         limit_request(seconds)
-        error = _convert(read, request, guard, memory_bytes)
+        error = _convert(request, guard, memory_bytes)
         end_request()
         send(sys.stdout.buffer, {"error": error, "spent": address_space() - idle > SPENT_BYTES})
 
@@ -71,37 +68,39 @@ def receive(stream: IO[bytes]) -> dict[str, Any] | None:
     return json.loads(stream.read(struct.unpack(">I", head)[0]))
 
 
-def _reader(kind: str, memory_bytes: int) -> Reader:
-    if kind == "mat":
-        # scipy is imported by the first file that needs it, before the clock starts
-        from pipeline.safe_load.mat_file import load_mat
-
-        return partial(load_mat, most_bytes=memory_bytes)
-    return {"pickle": load_pickle, "torch": load_torch}[kind]
-
-
-def _convert(read: Reader, request: dict[str, Any], guard: Guard, memory_bytes: int) -> str | None:
+def _convert(request: dict[str, Any], guard: Guard, memory_bytes: int) -> str | None:
     """Convert one file; the sentence when it is refused."""
-    source, target, name = Path(request["source"]), Path(request["target"]), request["name"]
+    source, target = Path(request["source"]), Path(request["target"])
     guard.watch(source, target)
     try:
         with open(source, "rb") as file:
-            _write(flatten(read(file), memory_bytes), target)
+            arrays = flatten(_load(file, request["kind"], memory_bytes), memory_bytes)
+        return _write(arrays, target)
     except Refused as refusal:
         return str(refusal)
     except MemoryError:
-        return str(too_large(name, memory_bytes))
+        pass  # the sentence is made below, when everything that filled the memory has been let go
     except READ_ERRORS:
-        return str(damaged(name))
+        return str(damaged(source.name))
     finally:
         guard.rest()
+    return str(too_large(source.name, memory_bytes))
+
+
+def _load(file: IO[bytes], kind: str, memory_bytes: int) -> Any:
+    if kind == "mat":
+        return load_mat(file, memory_bytes)
+    return load_torch(file) if kind == "torch" else load_pickle(file)
+
+
+def _write(arrays: dict[str, np.ndarray], target: Path) -> str | None:
+    """An uncompressed .npz of plain little-endian arrays in C order; the sentence when there is no room for it."""
+    try:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+            for name, array in arrays.items():
+                plain = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, plain, allow_pickle=False)
+    except OSError as error:
+        return f"{target.parent} has no room for the numbers ({error.strerror}); free some space and try again"
     return None
-
-
-def _write(arrays: dict[str, np.ndarray], target: Path) -> None:
-    """An uncompressed .npz of plain little-endian arrays in C order."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            plain = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, plain, allow_pickle=False)

@@ -226,8 +226,8 @@ def test_a_mat_file(tmp_path):
     cells = np.array([np.arange(2.0), "x"], dtype=object)
     scipy.io.savemat(path, {**deca, **structure, "cells": cells, "sparse": scipy.sparse.csc_matrix(np.eye(2))})
     assert safe_load.foreign_kind(path) == "mat"
-    expected = {"inner/values": np.arange(3.0)[None], "inner/text": np.array(["abc"]), "sparse": np.eye(2)}
-    cells_expected = {"cells/0": np.arange(2.0)[None], "cells/1": np.array(["x"])}
+    expected = {"inner/values": np.arange(3.0)[None], "inner/text": np.array("abc"), "sparse": np.eye(2)}
+    cells_expected = {"cells/0": np.arange(2.0)[None], "cells/1": np.array("x")}
     _same(converted(path), deca | expected | cells_expected)
 
 
