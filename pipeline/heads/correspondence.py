@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_matrix, csc_matrix, diags
-from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -19,7 +18,7 @@ from pipeline.heads.anny import fit_sphere
 from pipeline.heads.anny_file import HeadFile
 from pipeline.heads.anny_space import anny_space
 from pipeline.heads.registration import Target, body_faces, lip_side, lower_share, register
-from pipeline.heads.surface_match import Match, Surface3D, border_vertices, match, vertex_normals
+from pipeline.heads.surface_match import Match, Surface3D, border_vertices, connected_pieces, match, vertex_normals
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -72,8 +71,8 @@ def correspond(
     """Register a head model with the free head.
 
     ``vertices`` (V, 3) of the neutral template, y up, face towards +Z, any size within reason; ``faces`` (F, 3);
-    ``weights`` (V, J) skin weights of ``joint_names``, among them ``left_eye``, ``right_eye`` and ``jaw``; ``landmarks``
-    ``ibug_<n>`` or ``mediapipe_<n>`` → (3,) where the model file brings them.
+    ``weights`` (V, J) skin weights of ``joint_names``, among them ``left_eye``, ``right_eye`` and ``jaw``;
+    ``landmarks`` ``ibug_<n>`` or ``mediapipe_<n>`` → (3,) where the model file brings them.
     Deterministic. Raises `UserError` when there are no eyeballs to start from.
     """
     mesh = _Mesh(np.asarray(vertices, np.float64), np.asarray(faces, np.int64))
@@ -117,14 +116,8 @@ def _skin_faces(mesh: _Mesh, balls: tuple[Ids, ...]) -> Ids:
     candidates = np.flatnonzero(~apart[mesh.faces].any(1))
     near = np.linalg.norm(mesh.vertices[mesh.faces[candidates]].mean(1) - middle, axis=1) < REACH
     candidates = candidates[near]
-    piece = _pieces(mesh.faces[candidates], len(mesh.vertices))[mesh.faces[candidates, 0]]
+    piece = connected_pieces(mesh.faces[candidates], len(mesh.vertices))[mesh.faces[candidates, 0]]
     return candidates[piece == np.bincount(piece).argmax()]
-
-
-def _pieces(faces: Ids, count: int) -> Ids:
-    edges = faces[:, [0, 1, 1, 2]].reshape(-1, 2)
-    graph = coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def _read_off(head: HeadFile, laid: Array, target: Target, balls: tuple[Ids, ...]) -> Correspondence:

@@ -60,11 +60,16 @@ def register(space: AnnySpace, target: Target) -> Array:
     return _deform(space, target, fitted)
 
 
-def lower_share(head: HeadFile) -> Array:
-    """(V,) how much of the way of the chin every vertex goes along when the jaw opens, 0..1: 1 on the lower lip."""
+def opening_share(head: HeadFile) -> Array:
+    """(V,) how much of the way of the chin every vertex of the free head goes along when the jaw opens, 0..1."""
     opening = head.actions.dense(len(head.template))[head.actions.names.index("jawOpen")]
     way = np.linalg.norm(opening, axis=1)
-    return lip_side(way / np.quantile(way[way > 0], 0.9))
+    return np.clip(way / np.quantile(way[way > 0], 0.9), 0, 1).astype(np.float64)
+
+
+def lower_share(head: HeadFile) -> Array:
+    """(V,) of the free head: 0 on the upper lip, 1 on the lower one and the chin."""
+    return lip_side(opening_share(head))
 
 
 def lip_side(jaw_weight: Array) -> Array:

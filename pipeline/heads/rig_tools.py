@@ -14,12 +14,22 @@ MOST_JOINTS_PER_VERTEX = 4
 """glTF skins (and our browser copy of the rig) keep four weights per vertex."""
 
 
-def append_mesh(rig: Rig, vertices: Tensor, faces: Tensor, weights: Tensor, region: str) -> Rig:
+def append_mesh(
+    rig: Rig,
+    vertices: Tensor,
+    faces: Tensor,
+    weights: Tensor,
+    region: str,
+    *,
+    expressions: Tensor | None = None,
+    pose_dirs: Tensor | None = None,
+) -> Rig:
     """``rig`` with another mesh after its own; face and vertex indices of the rig stay as they were.
 
     ``vertices`` (M, 3) metres in the neutral pose, ``faces`` (G, 3) long, indices into ``vertices``, ``weights``
     (M, J) over the rig's joints, rows summing to 1 with at most four not zero. The new faces become ``region`` (added
-    to it, where it exists), do not move with any expression and have no texture coordinates of their own (zeros).
+    to it, where it exists) and have no texture coordinates of their own (zeros). ``expressions`` (E, M, 3) and
+    ``pose_dirs`` (K, M, 3) move the mesh like those of the rig; without them only joints do.
     Raises `UserError` when a shape or a weight does not fit.
     """
     _check(rig, vertices, faces, weights)
@@ -30,17 +40,22 @@ def append_mesh(rig: Rig, vertices: Tensor, faces: Tensor, weights: Tensor, regi
         rig,
         vertices=torch.cat([rig.vertices, vertices]),
         faces=torch.cat([rig.faces, faces + old_vertices]),
-        expressions=_pad(rig.expressions, len(vertices)),
+        expressions=_joined(rig.expressions, expressions, len(vertices)),
         weights=torch.cat([rig.weights, weights]),
         regions=regions,
         uv=None if rig.uv is None else torch.cat([rig.uv, rig.uv.new_zeros(added, 3, 2)]),
-        pose_dirs=None if rig.pose_dirs is None else _pad(rig.pose_dirs, len(vertices)),
+        pose_dirs=None if rig.pose_dirs is None else _joined(rig.pose_dirs, pose_dirs, len(vertices)),
     )
 
 
-def _pad(offsets: Tensor, count: int) -> Tensor:
-    """(K, V, 3) → (K, V + count, 3) with zeros."""
-    return torch.cat([offsets, offsets.new_zeros(len(offsets), count, 3)], dim=1)
+def _joined(offsets: Tensor, added: Tensor | None, count: int) -> Tensor:
+    """(K, V, 3) → (K, V + count, 3); zeros for what is not given. Raises `UserError` when a shape does not fit."""
+    wanted = (len(offsets), count, 3)
+    if added is None:
+        added = offsets.new_zeros(wanted)
+    if tuple(added.shape) != wanted:
+        raise UserError(f"offsets of the added mesh have shape {tuple(added.shape)}; {wanted} would be right")
+    return torch.cat([offsets, added], dim=1)
 
 
 def _check(rig: Rig, vertices: Tensor, faces: Tensor, weights: Tensor) -> None:

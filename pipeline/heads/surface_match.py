@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from trimesh.triangles import closest_point, points_to_barycentric
 
@@ -91,6 +93,13 @@ def border_vertices(faces: Ids) -> Ids:
     edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     different, count = np.unique(edges, axis=0, return_counts=True)
     return np.unique(different[count == 1])
+
+
+def connected_pieces(faces: Ids, count: int) -> Ids:
+    """(count,) number of the connected piece of each of ``count`` vertices."""
+    edges = faces[:, [0, 1, 1, 2]].reshape(-1, 2)
+    graph = coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def _barycentrics(triangles: Array, points: Array) -> Array:

@@ -21,7 +21,7 @@ from pipeline.priors.procedural.mouth import make_mouth
 from pipeline.priors.procedural.shading import KEY, shade
 from pipeline.priors.procedural.skin import make_skin
 from pipeline.priors.procedural.splats import Splats, quaternions
-from pipeline.priors.procedural.surface import Surface
+from pipeline.priors.procedural.surface import Head, Surface
 from pipeline.priors.procedural.volume import HairVolume
 
 LayerMaker = Callable[[Surface, Attributes, np.random.Generator], Splats]
@@ -51,12 +51,12 @@ UNDER_HAIR = (Layer.SKIN, Layer.EYE, Layer.BROW, Layer.CLOTH)
 """Layers on which hair casts its shade."""
 
 
-def build_avatar(attributes: Attributes) -> SplatAvatar:
+def build_avatar(attributes: Attributes, head: Head | None = None) -> SplatAvatar:
     """A person from scratch, without any weights, in about a second.
 
-    The same ``attributes`` give the same splats, bit for bit on the same machine.
+    ``head``: whom to dress in splats, by default the free head in the shape that the attributes say. The same ``attributes`` give the same splats, bit for bit on the same machine.
     """
-    surface = Surface(AnnyHead(attributes.phenotype(), attributes.local_changes))
+    surface = Surface(head or AnnyHead(attributes.phenotype(), attributes.local_changes))
     parts = [make(surface, attributes, _rng(attributes, stream)) for stream, make in BODY_AND_DRESS.items()]
     splats = Splats.concatenate(parts)
     hair = make_hair(surface, attributes, _rng(attributes, Stream.HAIR))

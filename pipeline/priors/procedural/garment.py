@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from pipeline.avatar import Layer
+from pipeline.heads.skeleton import trunk_share
 from pipeline.priors.procedural.fields import noise, smoothstep
 from pipeline.priors.procedural.rays import Rays
 from pipeline.priors.procedural.shading import KEY
@@ -69,8 +70,7 @@ class Drape:
         self.normals = vertex_normals(surface.vertices + surface.normals * self.filled[:, None], surface.faces)
         self._trunk = np.flatnonzero(surface.regions["torso"] | surface.regions["neck"])
         self._rays = Rays(surface.template[surface.faces[self._trunk]])
-        weights = surface.rig.weights.numpy()[:, surface.rig.joint_index("torso")]
-        steady = weights[surface.faces].min(1) >= FIXED_TORSO_WEIGHT
+        steady = trunk_share(surface.rig).numpy()[surface.faces].min(1) >= FIXED_TORSO_WEIGHT
         self._steady = np.flatnonzero(steady & surface.outer_skin)
         self._steady_tree = cKDTree(surface.vertices[surface.faces[self._steady]].mean(1))
 

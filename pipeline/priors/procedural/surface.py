@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -16,9 +16,10 @@ from trimesh.triangles import closest_point, points_to_barycentric
 from pipeline.priors.procedural.poisson import poisson_disk
 from pipeline.priors.procedural.rays import Rays
 from pipeline.priors.procedural.splats import Floats, Ints, f32, unit
+from pipeline.priors.procedural.stretching import stretching_offsets
 
 if TYPE_CHECKING:
-    from pipeline.heads.anny import AnnyHead
+    from pipeline.heads.rig import Rig
 
 Mask = NDArray[np.bool_]
 
@@ -34,12 +35,6 @@ PHONG = 0.6
 """Strength of Phong tessellation (Boubekeur & Alexa 2008): hides the facets of the mesh."""
 COLLISION_SPACING = 4e-3
 """Metres between the points of the skin that hair and cloth collide with."""
-STRETCHING_POSES: tuple[dict[str, float], ...] = (
-    {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
-    {"jawOpen": 0.9},
-    {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0},
-    {"mouthPucker": 1.0},
-)
 OUTER_SKIN_HOLES = ("inner_mouth", "eye_left", "eye_right", "teeth", "tongue", "lashes_left", "lashes_right")
 
 
@@ -68,6 +63,17 @@ class Samples:
         return len(self.face)
 
 
+class Head(Protocol):
+    """Any head model: the free one, or a licensed one with what it lacks (`complete_head`)."""
+
+    @property
+    def rig(self) -> Rig: ...
+
+    @property
+    def template_points(self) -> torch.Tensor:
+        """(V, 3) the rig's vertices in the coordinates of the free head's template."""
+
+
 class Surface:
     """The neutral head of one person.
 
@@ -75,8 +81,7 @@ class Surface:
     are written once there. World coordinates are the rig's.
     """
 
-    def __init__(self, head: AnnyHead):
-        self.head = head
+    def __init__(self, head: Head):
         self.rig = head.rig
         self.vertices: Floats = self.rig.vertices.numpy().astype(np.float32)
         self.faces: Ints = self.rig.faces.numpy().astype(np.int64)
@@ -105,12 +110,7 @@ class Surface:
     @cached_property
     def stretch(self) -> Floats:
         """(F,) by how much the edges of a triangle grow at most in the poses that stretch it, 1 or more."""
-        rig, names = self.rig, self.rig.expression_names
-        expression = torch.zeros(len(STRETCHING_POSES), len(names))
-        for row, pose in enumerate(STRETCHING_POSES):
-            for name, value in pose.items():
-                expression[row, names.index(name)] = value
-        offsets = (expression @ rig.expressions.flatten(1)).reshape(len(expression), -1, 3).numpy()
+        offsets = stretching_offsets(self.rig)
         rest = np.maximum(_areas(self.vertices, self.faces), 1e-12)
         posed = np.stack([_areas(self.vertices + offset, self.faces) for offset in offsets])
         return np.sqrt(np.maximum(1.0, (posed / rest).max(0))).astype(np.float32)
@@ -134,7 +134,7 @@ class Surface:
         """Evenly spread points on some triangles.
 
         ``face_mask`` (F,) bool; ``spacing`` metres, one figure or one per chosen triangle. ``stretched``: dense and
-        wide enough that no gap opens in the poses of `STRETCHING_POSES`.
+        wide enough that no gap opens in the poses of `stretching_offsets`.
         """
         chosen = np.flatnonzero(face_mask)
         wanted = np.broadcast_to(np.asarray(spacing, np.float32), chosen.shape)

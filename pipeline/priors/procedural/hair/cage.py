@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from pipeline.heads.rig import Rig
 from pipeline.heads.rig_tools import append_mesh
+from pipeline.heads.skeleton import neck_joint, skull_joint, trunk_joint
 from pipeline.priors.procedural.fields import smoothstep
 from pipeline.priors.procedural.hair.scalp import Scalp
 from pipeline.priors.procedural.splats import Floats, Ints, Splats
@@ -54,7 +55,7 @@ def _weights(height: Floats, rig: Rig) -> torch.Tensor:
     """(M, J): quadratic Bernstein weights of head, neck and torso, smooth whichever of the joints turns."""
     t = torch.from_numpy(smoothstep(*BLEND, height))
     weights = torch.zeros(len(height), len(rig.joint_names))
-    weights[:, rig.joint_index("head")] = (1 - t) ** 2
-    weights[:, rig.joint_index("neck02")] = 2 * t * (1 - t)
-    weights[:, rig.joint_index("torso")] = t**2
+    weights[:, skull_joint(rig)] = (1 - t) ** 2
+    weights[:, neck_joint(rig)] += 2 * t * (1 - t)
+    weights[:, trunk_joint(rig)] += t**2
     return weights
