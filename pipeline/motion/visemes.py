@@ -52,7 +52,8 @@ CONSONANTS: dict[str, dict[str, float]] = {
     "glide_y": {"jawOpen": 0.12, "mouthSmile": 0.22, "mouthStretch": 0.15},
 }
 SOUNDS_OF_CLASS = {
-    "lips": "P B M", "near_lips": "BH", "lip_teeth": "F V", "tongue_teeth": "TH DH", "ridge": "T D N S Z", "light_l": "L",
+    "lips": "P B M", "near_lips": "BH", "lip_teeth": "F V", "tongue_teeth": "TH DH", "ridge": "T D N S Z",
+    "light_l": "L",
     "hush": "SH ZH CH JH", "back": "K G NG", "breath": "HH", "round_r": "R", "round_w": "W", "glide_y": "Y",
 }  # fmt: skip
 CLASS_OF_SOUND = {sound: kind for kind, sounds in SOUNDS_OF_CLASS.items() for sound in sounds.split()}

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-import imageio_ffmpeg
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.ffmpeg import ffmpeg_program, sound_input
 
 QUALITY = 18
 """x264's constant rate factor: visually lossless."""
@@ -24,7 +24,7 @@ class Sound(NamedTuple):
     """What is heard with the frames."""
 
     path: Path
-    """WAV file; it is cut, or followed by silence."""
+    """WAV, FLAC, Ogg, MP3 or M4A file; it is cut, or followed by silence."""
     seconds: float
     """Length of the video."""
 
@@ -83,7 +83,7 @@ class Encoder:
         if "No space left on device" in told:
             raise UserError("the disk is full; free some space and export again")
         if self._sound is not None and str(self._sound.path) in told:
-            raise UserError(f"the sound {self._sound.path.name} cannot be read; give a WAV file of plain samples (PCM)")
+            raise UserError(f"the sound {self._sound.path.name} cannot be read; give a WAV, FLAC, Ogg, MP3 or M4A file")
         raise RuntimeError(f"ffmpeg failed with exit code {self._process.returncode}: {told[-2000:]}")
 
 
@@ -92,17 +92,11 @@ def _command(path: Path, width: int, height: int, fps: float, sound: Sound | Non
     command = [ffmpeg_program(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
     command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", rate, "-i", "pipe:0"]
     if sound is not None:  # not -shortest: ffmpeg then lets the sound run on when frames come slowly
-        command += ["-f", "wav", "-i", f"file:{sound.path}", "-af", "apad", "-t", f"{sound.seconds:.6f}"]
+        command += sound_input(sound.path)
+        command += ["-map", "0:v", "-map", "1:a:0"]  # an MP3 may carry a cover picture
+        command += ["-af", "apad", "-t", f"{sound.seconds:.6f}"]
         command += ["-c:a", "aac", "-b:a", AUDIO_BITRATE]
     command += ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p"]
     command += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
     command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(QUALITY)]
     return [*command, "-movflags", "+faststart", "-f", "mp4", f"file:{path}"]
-
-
-def ffmpeg_program() -> str:
-    """Path of the ffmpeg that imageio-ffmpeg brings. Raises `UserError` where there is none for this machine."""
-    try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise UserError("ffmpeg is missing on this machine; install it with: pip install imageio-ffmpeg") from error

@@ -98,7 +98,7 @@ def write_video(
 ) -> int:
     """Encode (H, W, 3) uint8 frames as an H.264 MP4 (see `Encoder`) that appears under ``path`` only when it is whole.
 
-    An odd side is made even by repeating its last row or column. ``audio`` is a WAV file, cut or followed by
+    An odd side is made even by repeating its last row or column. ``audio`` is a sound file, cut or followed by
     silence to the length of ``frame_count`` frames, which it needs. ``progress`` is called with the number of frames
     done; ``cancel`` is asked before each frame. Returns the number of frames. Raises `UserError` when ``path``,
     ``fps``, ``audio`` or the frames cannot be used, `VideoCancelled` when cancelled.

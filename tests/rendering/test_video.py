@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.errors import UserError
-from pipeline.rendering.encoder import ffmpeg_program
+from pipeline.ffmpeg import ffmpeg_program
 from pipeline.rendering.layouts import LARGEST_SIDE, LAYOUTS, make_shots
 from pipeline.rendering.portrait import STUDIO_GREY
 from pipeline.rendering.video import (
