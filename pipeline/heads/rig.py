@@ -61,7 +61,7 @@ class Rig:
     parents: tuple[int, ...]
     """Parent of each joint, −1 for the root; a parent comes before its children."""
     weights: Tensor
-    """(V, J) skin weights, rows sum to 1, at most four are not zero."""
+    """(V, J) skin weights, rows sum to 1."""
     regions: dict[str, Tensor] = field(default_factory=dict)
     """Name → (F,) bool."""
     uv: Tensor | None = None
@@ -70,6 +70,8 @@ class Rig:
     pose_dirs: Tensor | None = None
     """(9·(J−1), V, 3) pose correctives as in SMPL, driven by (R − I) of every joint but the root."""
     drivers: tuple[Driver, ...] = ()
+    joint_dirs: Tensor | None = None
+    """(E, J, 3) how far each expression at 1 moves the joints: FLAME and SMPL-X place them by the moved surface."""
 
     def joint_index(self, name: str) -> int:
         return _index(self.joint_names, name, "joint")
@@ -104,16 +106,22 @@ class Rig:
         if self.pose_dirs is not None:
             feature = (matrices[:, 1:] - torch.eye(3).to(matrices)).reshape(frames, -1)
             shaped = shaped + (feature @ self.pose_dirs.flatten(1)).reshape(frames, -1, 3)
-        transforms = self._skinning_transforms(matrices)
+        transforms = self._skinning_transforms(matrices, self._joints_of(expression))
         blended = (self.weights @ transforms.reshape(frames, -1, 12)).reshape(frames, -1, 3, 4)
         return (blended[..., :3] @ shaped[..., None]).squeeze(-1) + blended[..., 3]
 
-    def _skinning_transforms(self, matrices: Tensor) -> Tensor:
-        """Rotations (T, J, 3, 3) → rest-to-posed transforms (T, J, 3, 4) along the joint tree."""
+    def _joints_of(self, expression: Tensor) -> Tensor:
+        """Joints (T, J, 3) of an expression (T, E) before any rotation."""
+        if self.joint_dirs is None:
+            return self.joints.expand(len(expression), -1, -1)
+        return self.joints + (expression @ self.joint_dirs.flatten(1)).reshape(len(expression), -1, 3)
+
+    def _skinning_transforms(self, matrices: Tensor, joints: Tensor) -> Tensor:
+        """Rotations (T, J, 3, 3) about joints (T, J, 3) → rest-to-posed transforms (T, J, 3, 4) along the tree."""
         world: list[Tensor] = []
         for joint, parent in enumerate(self.parents):
-            at = self.joints[joint]
-            move = at - (matrices[:, joint] @ at)
+            at = joints[:, joint]
+            move = at - (matrices[:, joint] @ at[..., None]).squeeze(-1)
             local = torch.cat([matrices[:, joint], move[..., None]], dim=-1)
             if parent < 0:
                 world.append(local)
