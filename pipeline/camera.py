@@ -17,6 +17,8 @@ PORTRAIT_HEIGHT_IN_CROWNS = 2.8
 room for an afro."""
 PORTRAIT_CENTRE_IN_CROWNS = 0.17
 """Height of the picture's centre above the head joint, in the same unit."""
+SKULL_UNDER_EYES, SKULL_BEHIND_EYES = 0.365, 0.704
+"""From the eyes down and back to the free head's head joint, in heights of the crown above the eyes."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,19 @@ def orbit_camera(framing: Framing, yaw: float, pitch: float, width: int, height:
 
 def portrait_framing(rig: Rig) -> Framing:
     """Head and shoulders of this rig, whatever its size: the framing of previews, videos and the browser."""
-    crown = float(rig.vertices[:, 1].max())
+    skull = _skull(rig)
+    crown = float(rig.vertices[:, 1].max()) - skull[1]
     distance = PORTRAIT_HEIGHT_IN_CROWNS * crown / (2 * math.tan(math.radians(PORTRAIT_FOV_DEGREES) / 2))
-    return Framing((0.0, PORTRAIT_CENTRE_IN_CROWNS * crown, 0.0), distance, PORTRAIT_FOV_DEGREES)
+    return Framing((0.0, skull[1] + PORTRAIT_CENTRE_IN_CROWNS * crown, skull[2]), distance, PORTRAIT_FOV_DEGREES)
+
+
+def _skull(rig: Rig) -> tuple[float, float, float]:
+    """Where the free head has its head joint, the origin; other models put theirs anywhere between neck and ears."""
+    if rig.basis == "arkit52" or not {"left_eye", "right_eye"} <= set(rig.joint_names):
+        return 0.0, 0.0, 0.0
+    eyes = (rig.joints[rig.joint_index("left_eye")] + rig.joints[rig.joint_index("right_eye")]) / 2
+    brow = float(rig.vertices[:, 1].max() - eyes[1])
+    return 0.0, float(eyes[1]) - SKULL_UNDER_EYES * brow, float(eyes[2]) - SKULL_BEHIND_EYES * brow
 
 
 def portrait_camera(rig: Rig, width: int, height: int, yaw: float = 0.0, pitch: float = 4.0) -> Camera:

@@ -24,6 +24,8 @@ SIDES = ("left", "right")
 PARTS = ("scalp", "face", "ears", "neck", "torso", "inner_mouth", "eye_socket")
 """Every face of the body lies in one of these."""
 OVERLAYS = ("lips", "eyelids")
+BUST_REACH = 0.03
+"""Metres from the free head beyond which a face belongs to the limbs, which no portrait shows."""
 IRIS_ANGLE = 0.42
 """Radians from the gaze, seen from the middle of the eyeball, within which a face belongs to the iris."""
 PUPILS = {"pupil_left": "left", "mediapipe_473": "left", "pupil_right": "right", "mediapipe_468": "right"}
@@ -35,7 +37,7 @@ class Anatomy:
 
     regions: dict[str, Tensor]
     """Name → (F,) bool: skin, scalp, face, ears, lips, eyelids, eye_socket, eye_left, eye_right, iris_left,
-    iris_right, inner_mouth, neck, torso."""
+    iris_right, inner_mouth, neck, torso, limbs (no part of a portrait)."""
     landmarks: Landmarks
     """68 of iBUG, two pupils, and the part of MediaPipe's set that the free head has."""
     eyelids: Tensor
@@ -63,7 +65,7 @@ def anatomy(
     lower = lip_side(skinning[:, joint_names.index("jaw")])
     body: Mask = ~np.any((balls["left"] | balls["right"])[triangles], axis=1)
     places = _places(head, correspondence, triangles[body], lower)
-    regions = _regions(head, places, triangles, body, points, balls)
+    regions = _regions(head, places, correspondence.template_points.numpy(), triangles, body, points, balls)
     model = Surface3D(points, triangles, lower, np.flatnonzero(regions["skin"]))
     laid = correspondence.laid_on(torch.from_numpy(points).float()).numpy()
     landmarks = _landmarks(head, laid.astype(np.float64), model, points, balls)
@@ -83,13 +85,15 @@ def _places(head: HeadFile, correspondence: Correspondence, body: Ids, lower: Ar
 
 
 def _regions(
-    head: HeadFile, places: Match, faces: Ids, body: Mask, vertices: Array, balls: dict[str, Mask]
+    head: HeadFile, places: Match, template: Array, faces: Ids, body: Mask, vertices: Array, balls: dict[str, Mask]
 ) -> dict[str, Mask]:
     corners = head.faces[places.faces]
     soft = {name: (_soft(head, name)[corners] * places.barycentrics).sum(1)[faces].mean(1) for name in PARTS + OVERLAYS}
     part = np.stack([soft[name] for name in PARTS]).argmax(0)
-    regions = {name: body & (part == number) for number, name in enumerate(PARTS)}
-    regions["skin"] = body & ~regions["inner_mouth"] & ~regions["eye_socket"]
+    limbs = body & (np.linalg.norm(places.points - template, axis=1)[faces] > BUST_REACH).any(1)
+    regions = {name: body & ~limbs & (part == number) for number, name in enumerate(PARTS)}
+    regions["limbs"] = limbs
+    regions["skin"] = body & ~limbs & ~regions["inner_mouth"] & ~regions["eye_socket"]
     for name in OVERLAYS:
         regions[name] = regions["skin"] & (soft[name] > 0.5)
     for side in SIDES:

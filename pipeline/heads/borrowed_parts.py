@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.heads.anny_corrections import correct_mouth
+from pipeline.heads.anny_corrections import correct_actions, correct_mouth
 from pipeline.heads.anny_file import HeadFile, read_head_file
 from pipeline.heads.correspondence import Correspondence
 from pipeline.heads.registration import lip_side, lower_share, opening_share
@@ -178,7 +178,21 @@ def _lashes(lender: _Lender, name: str) -> _Part:
         rim = rims["upper" if template[used[rows], 1].mean() > middle else "lower"]
         way = np.linalg.norm(template[used[rows], None] - template[rim], axis=2)
         root[rows] = rim[way.argmin(1)]
-    return _following(lender, used, faces, root, np.ones(len(used)))
+    strip_part = _following(lender, used, faces, root, np.ones(len(used)))
+    return replace(strip_part, expressions=_with_blinks(lender, used, strip_part.expressions))
+
+
+def _with_blinks(lender: _Lender, used: Ids, expressions: Tensor | None) -> Tensor | None:
+    """Where the rig has eyelid channels, lashes turn with the lid as those of the free head do."""
+    channels = [name in lender.rig.expression_names for name in ("eyelid_left", "eyelid_right")]
+    if expressions is None or not all(channels):
+        return expressions
+    actions = lender.head.actions.dense(len(lender.head.template))
+    correct_actions(lender.head, lender.laid.astype(np.float32), actions)
+    for side in ("left", "right"):
+        blink = actions[lender.head.actions.names.index(f"eyeBlink{side.capitalize()}"), used]
+        expressions[lender.rig.expression_index(f"eyelid_{side}")] = torch.from_numpy(blink)
+    return expressions
 
 
 def _soft_part(lender: _Lender, chosen: Mask, reach: float) -> _Part:

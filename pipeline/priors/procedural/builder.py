@@ -54,7 +54,8 @@ UNDER_HAIR = (Layer.SKIN, Layer.EYE, Layer.BROW, Layer.CLOTH)
 def build_avatar(attributes: Attributes, head: Head | None = None) -> SplatAvatar:
     """A person from scratch, without any weights, in about a second.
 
-    ``head``: whom to dress in splats, by default the free head in the shape that the attributes say. The same ``attributes`` give the same splats, bit for bit on the same machine.
+    ``head``: whom to dress in splats, by default the free head in the shape that the attributes say. The same
+    ``attributes`` give the same splats, bit for bit on the same machine.
     """
     surface = Surface(head or AnnyHead(attributes.phenotype(), attributes.local_changes))
     parts = [make(surface, attributes, _rng(attributes, stream)) for stream, make in BODY_AND_DRESS.items()]

@@ -35,7 +35,6 @@ PHONG = 0.6
 """Strength of Phong tessellation (Boubekeur & Alexa 2008): hides the facets of the mesh."""
 COLLISION_SPACING = 4e-3
 """Metres between the points of the skin that hair and cloth collide with."""
-OUTER_SKIN_HOLES = ("inner_mouth", "eye_left", "eye_right", "teeth", "tongue", "lashes_left", "lashes_right")
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,9 @@ class Surface:
 
     @cached_property
     def skin(self) -> Mask:
-        """(F,) the one body mesh: everything but eyes, teeth, tongue, lashes and cages; the mouth's lining is in it."""
-        apart = ("eye_left", "eye_right", "teeth", "tongue", "lashes_left", "lashes_right", "hair_cage")
+        """(F,) the one body mesh: everything but eyes, teeth, tongue, lashes, cages and limbs; the mouth's lining is in
+        it."""
+        apart = ("eye_left", "eye_right", "teeth", "tongue", "lashes_left", "lashes_right", "hair_cage", "limbs")
         return ~np.any([self.regions[name] for name in apart if name in self.regions], axis=0)
 
     @cached_property
