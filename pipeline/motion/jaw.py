@@ -8,12 +8,14 @@ values 0..1, is a rising curve from value to angle; the curve's inverse answers 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.geometry import axis_angle_to_matrix
+from pipeline.geometry import axis_angle_to_matrix, matrix_to_axis_angle
+from pipeline.heads.anny import AnnyHead
 from pipeline.heads.rig import Rig
 
 SAMPLES = 33
@@ -58,6 +60,16 @@ class JawCurve:
                 actions[name] = (sideways / reach).clamp(0, 1)
         return actions
 
+    def rotation(self, actions: np.ndarray) -> Tensor:
+        """The other way round: values (T, 3) of jawOpen, jawLeft and jawRight → rotations (T, 3) axis-angle."""
+        opened, left, right = np.asarray(actions, dtype=np.float64).T
+        down = np.interp(opened, self.values, self.angles)
+        sideways = np.arcsin(np.clip((left * self.left - right * self.right) / float(self.lever[2]), -0.5, 0.5))
+        turns = torch.zeros(2, len(opened), 3)
+        turns[0, :, 0], turns[1, :, 1] = torch.from_numpy(down), torch.from_numpy(sideways)
+        lower, swing = axis_angle_to_matrix(turns)
+        return matrix_to_axis_angle(lower @ swing)
+
 
 def pitch_of(point: Tensor) -> Tensor:
     """Angle (...,) of points (..., 3) about the x axis, growing as +z turns down to −y."""
@@ -87,6 +99,14 @@ def measure_jaw(rig: Rig) -> JawCurve | None:
     if angles[-1] <= 0:
         return None
     return JawCurve(values, angles, lever.float(), _reach(rig, "jawLeft", chin), -_reach(rig, "jawRight", chin))
+
+
+@lru_cache(maxsize=1)
+def free_jaw() -> JawCurve:
+    """The curve of the free head's mean face: what an ARKit jaw value means in radians on a rig that has the bone."""
+    curve = measure_jaw(AnnyHead().rig)
+    assert curve is not None  # the free head has jawOpen
+    return curve
 
 
 def best_rotation(before: Tensor, after: Tensor) -> Tensor:
