@@ -42,7 +42,8 @@ def test_choices_are_honoured_and_no_longer_assumed(tmp_path):
     told = "\n".join(describe(tmp_path / "exp.npy", {"fps": "50", "basis": "flame2020"}))
     assert "at 50 frames" in told
     assert "flame2020" in told
-    assert "note:" not in told
+    assert "assumed" not in told
+    assert "taken as" not in told
     with pytest.raises(UserError, match="'units' cannot be chosen .* fps, basis"):
         describe(tmp_path / "exp.npy", {"units": "degrees"})
     with pytest.raises(UserError, match="basis is 'flame1999'"):

@@ -10,7 +10,32 @@ from types import ModuleType
 
 from pipeline.errors import MotionError, UserError
 from pipeline.motion.assumptions import Choices
-from pipeline.motion.formats import animportrait3d, npz
+from pipeline.motion.formats import (
+    amass,
+    animportrait3d,
+    arkit_array,
+    arkit_arrays,
+    arkit_json,
+    arkit_table,
+    artalk,
+    audio2face,
+    deca,
+    emage,
+    emoca,
+    face_cap,
+    gaussian_avatars,
+    json_clip,
+    livelink,
+    named_frames,
+    nersemble,
+    npz,
+    show,
+    smirk,
+    talkshow,
+    vhap,
+    vhap_folder,
+)
+from pipeline.motion.formats.check_sound import sound_seconds
 from pipeline.motion.formats.draft import Draft, finish
 from pipeline.motion.formats.sources import Source, is_sound, open_source
 from pipeline.motion.motion import Motion
@@ -36,7 +61,34 @@ class MotionFormat:
         return cls(module.NAME, module.EXPECTS, module.HOW_TO_EXPORT, module.sniff, module.read)
 
 
-FORMATS = tuple(MotionFormat.of(module) for module in (npz, animportrait3d))
+FORMATS = tuple(
+    MotionFormat.of(module)
+    for module in (
+        npz,
+        json_clip,
+        vhap,
+        vhap_folder,
+        gaussian_avatars,
+        nersemble,
+        show,
+        emage,
+        amass,
+        deca,
+        emoca,
+        smirk,
+        artalk,
+        livelink,
+        face_cap,
+        arkit_table,
+        arkit_json,
+        audio2face,
+        named_frames,
+        arkit_arrays,
+        arkit_array,
+        talkshow,
+        animportrait3d,
+    )
+)
 """From the most to the least particular."""
 
 
@@ -66,7 +118,8 @@ def _load(paths: list[Path], choices: Choices) -> Motion:
     with tempfile.TemporaryDirectory(prefix="animportrait3d-motion-") as workspace:
         sources = [open_source(path, Path(workspace)) for path in paths if path not in sounds]
         kind = _format_of(sources)
-        motion = finish(kind.read(sources, choices), choices)
+        seconds = sound_seconds(sounds[0]) if sounds else None
+        motion = finish(kind.read(sources, choices), choices, seconds)
     choices.check_all_asked()
     return replace(motion, format=kind.name, audio=sounds[0] if sounds else None)
 

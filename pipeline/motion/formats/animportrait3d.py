@@ -1,100 +1,123 @@
 """The pair of `.npy` files that AnimPortrait3D (Wu et al., 2025, `render_animation.py`) plays.
 
 ``exp`` (T, up to 100): FLAME expression coefficients. ``pose`` (T, 15): axis-angle radians of global rotation, neck,
-jaw, left eye and right eye. The two come in any order, and either alone will do. Neither names its frame rate (25 is
-that program's default) nor its FLAME release (its clips are tracked with FLAME 2023).
+jaw, left eye and right eye. The two come in any order, and either alone will do; so will the pose of 6 columns (global
+rotation and jaw) that DECA's family writes, 3 (a jaw), 18 (15 and a translation), and 103 columns (100 of expression
+and a jaw). Neither names its frame rate (25 is that program's default) nor its FLAME release (its clips are tracked
+with FLAME 2023).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import MotionError
 from pipeline.motion.assumptions import Choices
+from pipeline.motion.formats.array_tools import bare_name, bare_shape, read_numbers
 from pipeline.motion.formats.arrays import ArrayFile
 from pipeline.motion.formats.draft import Draft
+from pipeline.motion.formats.questions import ask_basis, ask_fps, ask_upright
 from pipeline.motion.formats.sources import Source
-from pipeline.motion.motion import FLAME_BASES, MOST_FRAMES
 
 NAME = "AnimPortrait3D expression and pose"
 EXPECTS = "one or two .npy: expression (frames, up to 100) and pose (frames, 15)"
 HOW_TO_EXPORT = "the files that AnimPortrait3D's render_animation.py takes as exp_path and pose_path"
 DEFAULT_FPS = 25.0
+BASIS = "flame2023"
 MOST_EXPRESSIONS = 100
 POSE = ("global_rotation", "neck", "jaw", "left_eye", "right_eye")
 POSE_WIDTH = 3 * len(POSE)
-UNNAMED_ARKIT_WIDTHS = (51, 52)
+POSE_WIDTHS = (POSE_WIDTH, 18, 6, 3)
+WITH_JAW = MOST_EXPRESSIONS + 3
+OTHER_READERS = (51, 52, 106, 156, 165, 265)
+"""Widths of unnamed arrays that belong to other tools."""
+WANTED = f"expression is (frames, up to {MOST_EXPRESSIONS}) and pose is (frames, {POSE_WIDTH})"
 
 
 def sniff(sources: Sequence[Source]) -> bool:
-    """Whether these are one or two bare arrays."""
-    return 1 <= len(sources) <= 2 and all(isinstance(file, ArrayFile) and not file.compressed for file in sources)
+    """Whether these are one or two unnamed arrays of a width that no other tool has."""
+    shapes = [bare_shape(source) for source in sources]
+    return 1 <= len(shapes) <= 2 and all(
+        shape is not None and not (len(shape) in (2, 3) and shape[-1] in OTHER_READERS) for shape in shapes
+    )
 
 
 def read(sources: Sequence[Source], choices: Choices) -> Draft:
     """The clip. Raises `MotionError` naming the file and what does not fit."""
-    files = [file for file in sources if isinstance(file, ArrayFile)]
-    for file in files:
-        _check_header(file)
-    poses = [file for file in files if _width(file) == POSE_WIDTH]
-    expressions = [file for file in files if _width(file) != POSE_WIDTH]
-    if len(poses) > 1 or len(expressions) > 1:
-        kind = f"(frames, {POSE_WIDTH}) poses" if poses else "expressions"
-        raise MotionError(f"{files[0].name} and {files[1].name} are both {kind}; give one expression and one pose file")
-    frames = {file.name: file.arrays[""].shape[0] for file in files}
-    if len(set(frames.values())) > 1:
-        told = " and ".join(f"{name} has {count} frames" for name, count in frames.items())
-        raise MotionError(f"{told}; both files of a clip need the same number")
-    fps = choices.number(
-        "fps", DEFAULT_FPS, f"The files name no frame rate; {DEFAULT_FPS:.0f} frames per second were assumed."
-    )
-    basis = "flame2023"
+    named = [(source.name, _values(source, choices)) for source in sources]
+    pose = _pose_index([values.shape[1] for _, values in named])
+    expressions = [number for number in range(len(named)) if number != pose]
+    if len(expressions) > 1:
+        raise MotionError(
+            f"{named[0][0]} and {named[1][0]} are both expressions; give one expression and one pose file"
+        )
+    if pose is not None and expressions and named[expressions[0]][1].shape[1] == POSE_WIDTH:
+        raise MotionError(
+            f"{named[0][0]} and {named[1][0]} are both poses, (frames, {POSE_WIDTH}); give one expression and one pose "
+            "file"
+        )
+    fps = ask_fps(choices, DEFAULT_FPS)
+    draft = Draft(" + ".join(name for name, _ in named), fps, BASIS, np.zeros((1, 0), np.float32))
     if expressions:
-        told = "The files name no FLAME release; the expression was taken as FLAME 2023."
-        basis = choices.option("basis", basis, FLAME_BASES, told)
-    pose = _values(poses[0]) if poses else np.zeros((len(_values(expressions[0])), POSE_WIDTH), np.float32)
-    return Draft(
-        source=" + ".join(file.name for file in files),
-        fps=fps,
-        basis=basis,
-        expression=_values(expressions[0]) if expressions else np.zeros((len(pose), 0), np.float32),
-        rotations={name: pose[:, 3 * k : 3 * k + 3] for k, name in enumerate(POSE)},
-    )
+        draft.basis = ask_basis(choices, BASIS)
+        draft.expression = named[expressions[0]][1][:, :MOST_EXPRESSIONS]
+        jaw = named[expressions[0]][1][:, MOST_EXPRESSIONS:]
+        if jaw.shape[1]:
+            draft.rotations = {"jaw": jaw}
+            draft.notes.append(f"{WITH_JAW} columns were taken as {MOST_EXPRESSIONS} of expression and a jaw rotation.")
+    if pose is not None:
+        _add_pose(draft, named[pose][1], choices)
+    return draft
 
 
-def _width(file: ArrayFile) -> int:
-    return file.arrays[""].shape[1]
+def _add_pose(draft: Draft, pose: NDArray[Any], choices: Choices) -> None:
+    width = pose.shape[1]
+    if width >= POSE_WIDTH:
+        draft.rotations = {name: pose[:, 3 * number : 3 * number + 3] for number, name in enumerate(POSE)}
+        if width > POSE_WIDTH:
+            draft.translation = pose[:, POSE_WIDTH:]
+            draft.notes.append(f"The last 3 of {width} columns of the pose were taken as a translation.")
+    elif width == 3:
+        told = "A pose of 3 columns was taken as the jaw."
+        joint = choices.option("pose", "jaw", ("jaw", "head"), told)
+        draft.rotations = {"jaw" if joint == "jaw" else "global_rotation": pose}
+    else:
+        draft.rotations = {"global_rotation": pose[:, :3], "jaw": pose[:, 3:]}
+        draft.notes.append("A pose of 6 columns was taken as global rotation and jaw, as DECA and EMOCA write them.")
 
 
-def _check_header(file: ArrayFile) -> None:
-    header = file.arrays[""]
-    shape = header.shape
-    wanted = f"expression is (frames, up to {MOST_EXPRESSIONS}) and pose is (frames, {POSE_WIDTH})"
+def _pose_index(widths: Sequence[int]) -> int | None:
+    """Which of the files is the pose: the one of the surest width."""
+    return next((widths.index(width) for width in POSE_WIDTHS if width in widths), None)
+
+
+def _values(source: Source, choices: Choices) -> NDArray[Any]:
+    """(T, N), turned upright where (N, T) would fit and it does not."""
+    name = bare_name(source)
+    assert isinstance(source, ArrayFile)
+    assert name is not None
+    header = source.arrays[name]
     if not header.is_number:
-        raise MotionError(f"{file.name} holds {header.dtype} values; {wanted}, of floats")
+        raise MotionError(f"{source.name} holds {header.dtype} values; {WANTED}, of floats")
+    shape = header.shape
+    if len(shape) == 3 and 1 in shape[:2]:
+        shape = (shape[0] * shape[1], shape[2])
     if len(shape) != 2 or not shape[1]:
-        raise MotionError(f"{file.name} has shape {shape}; {wanted}")
-    if shape[1] in UNNAMED_ARKIT_WIDTHS:
-        raise MotionError(
-            f"{file.name} has {shape[1]} columns, which look like ARKit weights without names, not FLAME coefficients; "
-            "give them as a motion clip (.npz) with the basis arkit52"
-        )
-    if shape[1] > MOST_EXPRESSIONS:
-        turned = f"; it looks transposed, {shape[::-1]} would fit" if shape[0] in (POSE_WIDTH, MOST_EXPRESSIONS) else ""
-        raise MotionError(f"{file.name} has shape {shape}; {wanted}{turned}")
-    if not 1 <= shape[0] <= MOST_FRAMES:
-        raise MotionError(f"{file.name} has {shape[0]} frames; a clip has 1 to {MOST_FRAMES}")
-
-
-def _values(file: ArrayFile) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        values = file.read().astype(np.float32)
-    broken = ~np.isfinite(values).all(1)
-    if broken.any():
-        raise MotionError(
-            f"{file.name} holds {int(broken.sum())} of {len(values)} frames with a NaN or infinite value, "
-            f"the first is frame {int(broken.argmax())}; every value must be a finite number"
-        )
+        raise MotionError(f"{source.name} has shape {header.shape}; {WANTED}")
+    turned = not _fits(shape[1]) and shape[0] in (*POSE_WIDTHS, MOST_EXPRESSIONS, 50)
+    if not turned and not _fits(shape[1]):
+        raise MotionError(f"{source.name} has shape {header.shape}; {WANTED}")
+    values = read_numbers(source, name).reshape(shape)
+    if turned:
+        values = ask_upright(values, source.name, choices)
+    if not _fits(values.shape[1]):
+        raise MotionError(f"{source.name} has shape {values.shape}; {WANTED}")
     return values
+
+
+def _fits(width: int) -> bool:
+    return width <= MOST_EXPRESSIONS or width == WITH_JAW

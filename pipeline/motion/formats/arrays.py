@@ -28,6 +28,8 @@ SMALL_BYTES = 16 * 2**20
 LONGEST_HEADER = 4096
 LONGEST_NAME = 64
 MOST_DIMENSIONS = 4
+NEVER_READ = ("dynamic_offset", "static_offset", "tex_extra", "tex", "lights")
+"""Arrays of trackers that belong to the tracked person: large, often all zeros, and left alone."""
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = re.compile(rb"\x80[\x02-\x05]")
@@ -69,6 +71,8 @@ class ArrayFile:
     """``numpy``, or what the arrays were converted from: ``pickle``, ``torch``, ``mat``."""
     shown_name: str = ""
     """Name of the file that a person gave, where it was converted."""
+    prefix: str = ""
+    """What stands before every name inside the file."""
 
     @property
     def name(self) -> str:
@@ -80,7 +84,7 @@ class ArrayFile:
         size = prod(header.shape) * header.dtype.itemsize
         try:
             if self.compressed:
-                with zipfile.ZipFile(self.path) as archive, archive.open(f"{name}.npy") as member:
+                with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.prefix}{name}.npy") as member:
                     data = member.read(header.offset + size)
             else:
                 with open(self.path, "rb") as file:
@@ -157,8 +161,9 @@ def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
         raise _pickle_refused(path)
     if len(members) > MOST_MEMBERS:
         raise MotionError(f"{path.name} holds {len(members)} files; a motion clip has at most {MOST_MEMBERS}")
-    content = sum(member.file_size for member in members)
-    packed = sum(member.compress_size for member in members)
+    read = [member for member in members if member.filename.removesuffix(".npy") not in NEVER_READ]
+    content = sum(member.file_size for member in read)
+    packed = sum(member.compress_size for member in read)
     if content > MOST_BYTES or (content > SMALL_BYTES and content > MOST_RATIO * max(packed, 1)):
         raise MotionError(
             f"{path.name} would unpack to {content / 2**20:.0f} MB from {packed / 2**20:.2f} MB; a clip unpacks "

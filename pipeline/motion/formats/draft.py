@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from pipeline.errors import MotionError
 from pipeline.motion.assumptions import Choices
-from pipeline.motion.motion import Motion, still
+from pipeline.motion.formats.check_cuts import chosen_piece
+from pipeline.motion.formats.check_expression import settled_expression, told_expression
+from pipeline.motion.formats.check_shapes import same_length, upright
+from pipeline.motion.formats.check_sound import settled_fps
+from pipeline.motion.formats.check_values import in_radians, told_stillness, without_gaps
+from pipeline.motion.formats.rotations import AXIS_ANGLE, to_axis_angle
+from pipeline.motion.motion import ROTATIONS, Motion, still
 
 Numbers = NDArray[Any]
 
@@ -28,37 +34,57 @@ class Draft:
     expression: Numbers
     """(T, E), E may be 0."""
     rotations: Mapping[str, Numbers] = field(default_factory=dict)
-    """Joint (a name of `pipeline.motion.motion.ROTATIONS`) → (T, 3) axis-angle; what is missing stays at rest."""
+    """Joint (a name of `pipeline.motion.motion.ROTATIONS`) → (T, 3) axis-angle, (T, 4) quaternion, (T, 6) or (T, 9) or
+    (T, 3, 3) matrix; what is missing stays at rest. One row holds for all frames."""
     eyelids: Numbers | None = None
     """(T, 2) left, right, 0..1."""
     translation: Numbers | None = None
     """(T, 3) metres."""
     notes: list[str] = field(default_factory=list)
     """What the reader noticed besides what it assumed."""
+    piece_starts: tuple[int, ...] = ()
+    """First frames of the clips that the file is known to join, 0 among them; the first of them is then played."""
+    exact: bool = False
+    """Whether the format is documented to the last unit: whatever differs is an error, and nothing is guessed."""
+
+    def tracks(self) -> dict[str, Numbers]:
+        """Everything with one row a frame, by name."""
+        own = {"expression": self.expression, "eyelids": self.eyelids, "translation": self.translation}
+        return {name: value for name, value in own.items() if value is not None} | dict(self.rotations)
 
 
-def finish(draft: Draft, choices: Choices) -> Motion:
-    """The clip, checked. Raises `MotionError` for numbers that cannot be a clip."""
-    count = len(draft.expression)
-    tensors: dict[str, Any] = still(count) | {name: _floats(value, name) for name, value in draft.rotations.items()}
-    for name in ("eyelids", "translation"):
-        value = getattr(draft, name)
-        if value is not None:
-            tensors[name] = _floats(value, name)
+def finish(draft: Draft, choices: Choices, sound_seconds: float | None = None) -> Motion:
+    """The clip, checked; ``sound_seconds`` is the length of the sound that was given with it.
+
+    What the numbers leave open is asked of ``choices`` (keys transpose, trim, quaternion, six, units, scale, clip) and
+    told. Raises `MotionError` for numbers that cannot be a clip.
+    """
+    notes = list(draft.notes)
+    tracks, basis = draft.tracks(), draft.basis
+    for name, values in tracks.items():
+        if values.dtype.kind not in "fiub":
+            raise MotionError(f"{name} holds {values.dtype} values; numbers are needed")
+    if not draft.exact:
+        tracks = same_length(upright(tracks, choices), choices, notes)
+        tracks = without_gaps(tracks | _turns(tracks, choices, notes), notes)
+        tracks["expression"], basis = settled_expression(tracks["expression"], basis, choices, notes)
+        tracks = chosen_piece(tracks, draft.fps, draft.piece_starts, choices, notes)
+        notes += [*told_expression(tracks["expression"], basis), *told_stillness(tracks, basis)]
+    frames = len(tracks["expression"])
+    fps = settled_fps(frames, draft.fps, sound_seconds, choices, notes)
+    parts: dict[str, Any] = still(frames) | {name: _floats(value) for name, value in tracks.items()}
     told = [assumption.sentence for assumption in choices.made if assumption.sentence]
-    return Motion(
-        fps=draft.fps,
-        basis=draft.basis,
-        expression=_floats(draft.expression, "expression"),
-        **tensors,
-        source=draft.source,
-        notes=(*told, *draft.notes),
-        assumptions=choices.made,
-    )
+    return Motion(fps=fps, basis=basis, **parts, source=draft.source, notes=(*told, *notes), assumptions=choices.made)
 
 
-def _floats(values: Numbers, name: str) -> torch.Tensor:
-    if values.dtype.kind not in "fiub":
-        raise MotionError(f"{name} holds {values.dtype} values; numbers are needed")
+def _turns(tracks: Mapping[str, Numbers], choices: Choices, notes: list[str]) -> dict[str, Numbers]:
+    """The joints (T, 3) in axis-angle radians; only what was axis-angle already can have been in degrees."""
+    joints = {name: tracks[name] for name in ROTATIONS if name in tracks}
+    native = {name: values for name, values in joints.items() if values.shape[1] == AXIS_ANGLE}
+    other = {name: values for name, values in joints.items() if name not in native}
+    return in_radians(native, choices) | to_axis_angle(other, choices, notes)
+
+
+def _floats(values: Numbers) -> torch.Tensor:
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `Motion` reports
         return torch.from_numpy(np.ascontiguousarray(values, np.float32))

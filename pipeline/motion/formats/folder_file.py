@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +16,9 @@ from pipeline.errors import MotionError
 from pipeline.motion.formats.arrays import MOST_RATIO, SMALL_BYTES, ZIP_ERRORS
 
 MOST_MEMBERS = 4096 * 4
+"""Per-frame folders of ten minutes at 25 frames per second."""
+NO_MOTION = (".png", ".jpg", ".jpeg", ".webp", ".mp4", ".mov", ".ply", ".obj", ".exr", ".md")
+"""Endings of pictures and shapes that trackers put beside the numbers; they are neither counted nor read."""
 MOST_BYTES = 512 * 2**20
 DIGITS = re.compile(r"(\d+)")
 
@@ -32,6 +37,11 @@ class FolderFile:
     def name(self) -> str:
         return self.path.name
 
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The members, to look one up."""
+        return frozenset(self.members)
+
     def named(self, pattern: str) -> tuple[str, ...]:
         """Members that match a glob pattern, from the right: ``flame_param/*.npz``."""
         return tuple(member for member in self.members if PurePosixPath(member).match(pattern))
@@ -45,10 +55,12 @@ def open_folder(path: Path) -> FolderFile:
     """A folder on this disk; links are left out. Raises `MotionError` when it holds too much."""
     members = []
     for file in path.rglob("*"):
-        if file.is_file() and not file.is_symlink() and file.resolve().is_relative_to(path.resolve()):
+        if file.is_symlink() or not file.is_file() or not file.resolve().is_relative_to(path.resolve()):
+            continue
+        if file.suffix.lower() not in NO_MOTION:
             members.append(file.relative_to(path).as_posix())
-            if len(members) > MOST_MEMBERS:
-                raise MotionError(f"{path.name} holds more than {MOST_MEMBERS} files; a clip has at most as many")
+        if len(members) > MOST_MEMBERS:
+            raise MotionError(f"{path.name} holds more than {MOST_MEMBERS} files; a clip has at most as many")
     return FolderFile(path, natural(members), lambda member: path / member)
 
 
@@ -58,17 +70,18 @@ def open_zip(path: Path, workspace: Path) -> FolderFile:
     Raises `MotionError` when its directory promises too much, or names a place outside.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
+        archive = zipfile.ZipFile(path)  # stays open while members are fetched: its directory is long to read
     except ZIP_ERRORS as error:
         raise MotionError(f"{path.name} is damaged and cannot be unpacked") from error
+    infos = [info for info in archive.infolist() if not info.is_dir()]
     _check_members(infos, path)
-    by_name = {info.filename: info for info in infos}
+    by_name = {info.filename: info for info in infos if PurePosixPath(info.filename).suffix.lower() not in NO_MOTION}
+    numbers = itertools.count()
 
     def fetch(member: str) -> Path:
-        target = workspace / f"{len(list(workspace.iterdir()))}-{PurePosixPath(member).name[-80:]}"
+        target = workspace / f"member-{next(numbers)}{PurePosixPath(member).suffix[:8]}"
         try:
-            with zipfile.ZipFile(path) as archive, archive.open(by_name[member]) as packed, open(target, "wb") as file:
+            with archive.open(by_name[member]) as packed, open(target, "wb") as file:
                 shutil.copyfileobj(_Limited(packed, by_name[member].file_size), file)
         except ZIP_ERRORS as error:
             raise MotionError(f"{member} in {path.name} is damaged and cannot be unpacked") from error
@@ -83,9 +96,10 @@ def natural(names: list[str]) -> tuple[str, ...]:
 
 
 def _check_members(infos: list[zipfile.ZipInfo], path: Path) -> None:
-    if len(infos) > MOST_MEMBERS:
-        raise MotionError(f"{path.name} holds {len(infos)} files; a clip has at most {MOST_MEMBERS}")
-    content, packed = sum(info.file_size for info in infos), sum(info.compress_size for info in infos)
+    read = [info for info in infos if PurePosixPath(info.filename).suffix.lower() not in NO_MOTION]
+    if len(read) > MOST_MEMBERS:
+        raise MotionError(f"{path.name} holds {len(read)} files; a clip has at most {MOST_MEMBERS}")
+    content, packed = sum(info.file_size for info in read), sum(info.compress_size for info in read)
     if content > MOST_BYTES or (content > SMALL_BYTES and content > MOST_RATIO * max(packed, 1)):
         raise MotionError(
             f"{path.name} would unpack to {content / 2**20:.0f} MB from {packed / 2**20:.2f} MB; a clip unpacks to at "

@@ -60,6 +60,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         eyelids=_rows(file, "eyelids") if "eyelids" in file.arrays else None,
         translation=_rows(file, "translation") if "translation" in file.arrays else None,
         source=(_text(file, "source") if "source" in file.arrays else "") or file.name,
+        exact=True,
         notes=[f"Arrays that this program does not know were left out: {', '.join(unknown)}."] if unknown else [],
     )
 

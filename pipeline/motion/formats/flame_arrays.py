@@ -1,0 +1,65 @@
+"""What FLAME trackers name their arrays, and how their rows become a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import MotionError
+from pipeline.motion.assumptions import Choices
+from pipeline.motion.formats.draft import Draft
+from pipeline.motion.formats.questions import ask_basis, ask_fps, ask_upright
+
+Numbers = NDArray[Any]
+EXPRESSION = ("expr", "expression", "exp")
+JOINTS = {"global_rotation": ("rotation",), "neck": ("neck_pose", "neck"), "jaw": ("jaw_pose", "jaw")}
+EYES = ("eyes_pose", "eyes")
+TRANSLATION = ("translation",)
+NAMES = (*EXPRESSION, *(name for names in JOINTS.values() for name in names), *EYES, *TRANSLATION)
+EYES_WIDTH = 6
+BASIS = "flame2023"
+
+
+def flame_draft(
+    source: str,
+    arrays: Mapping[str, Numbers],
+    choices: Choices,
+    usual_fps: float,
+    stored_fps: float | None = None,
+    notes: Sequence[str] = (),
+) -> Draft:
+    """A clip from arrays by any tracker's names; what is missing stays at rest.
+
+    The eyes are (T, 6): left, then right. Trackers of these names fit FLAME 2023. Raises `MotionError` for eyes of
+    another width.
+    """
+    tracks = {ours: _first(arrays, names) for ours, names in JOINTS.items()} | _eyes(arrays, choices)
+    expression = _first(arrays, EXPRESSION)
+    return Draft(
+        source=source,
+        fps=ask_fps(choices, usual_fps, stored_fps),
+        basis=BASIS if expression is None else ask_basis(choices, BASIS),
+        expression=np.zeros((1, 0), np.float32) if expression is None else expression,
+        rotations={name: rows for name, rows in tracks.items() if rows is not None},
+        translation=_first(arrays, TRANSLATION),
+        notes=list(notes),
+    )
+
+
+def _eyes(arrays: Mapping[str, Numbers], choices: Choices) -> dict[str, Numbers | None]:
+    eyes = _first(arrays, EYES)
+    if eyes is None:
+        return {}
+    rows = eyes.reshape(len(eyes), -1)
+    if rows.shape[1] != EYES_WIDTH == len(rows):
+        rows = ask_upright(rows, "eyes", choices)
+    if rows.shape[1] != EYES_WIDTH:
+        raise MotionError(f"the eyes have shape {eyes.shape}; (frames, {EYES_WIDTH}), left then right, is needed")
+    return {"left_eye": rows[:, :3], "right_eye": rows[:, 3:]}
+
+
+def _first(arrays: Mapping[str, Numbers], names: tuple[str, ...]) -> Numbers | None:
+    return next((arrays[name] for name in names if name in arrays), None)
