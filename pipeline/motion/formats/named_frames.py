@@ -1,0 +1,104 @@
+"""JSON whose frames name every weight, as programs write MediaPipe's face blendshapes.
+
+A list of frames, or an object with one under ``frames``; a frame is ``{"jawOpen": 0.1, …}``, or MediaPipe's own result,
+a list of ``{"categoryName": "jawOpen", "score": 0.1}`` under ``faceBlendshapes``, ``categories`` or the like. A time,
+called timestamp or time, may stand beside the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.motion.assumptions import Choices
+from pipeline.motion.formats.arkit_columns import action_named, actions_from, letters
+from pipeline.motion.formats.draft import Draft
+from pipeline.motion.formats.json_file import JsonFile, number_of, numbers_of
+from pipeline.motion.formats.questions import ask_fps
+from pipeline.motion.formats.sources import Source
+from pipeline.motion.formats.timing import time_line
+
+NAME = "named weights (MediaPipe)"
+EXPECTS = 'one .json with a list of frames that name each weight ("jawOpen": 0.1, or categoryName and score)'
+HOW_TO_EXPORT = "MediaPipe Face Landmarker with output_face_blendshapes: dump face_blendshapes of every frame as JSON"
+DEFAULT_FPS = 30.0
+LISTS = ("frames", "results", "data", "faceBlendshapes", "face_blendshapes", "blendshapes")
+INSIDE = ("faceblendshapes", "blendshapes", "categories", "weights", "blendshapeweights")
+NAMED, SCORED = ("categoryname", "category", "displayname", "name"), ("score", "value", "weight")
+TIMES = ("timestampms", "timems", "timestamp", "time", "t")
+DEEPEST = 5
+
+
+def sniff(sources: Sequence[Source]) -> bool:
+    """Whether this is one JSON file whose first frame names facial actions."""
+    if len(sources) != 1 or not isinstance(sources[0], JsonFile):
+        return False
+    frames = _frames(sources[0])
+    return any(_weights(frame) for frame in frames[:1])
+
+
+def read(sources: Sequence[Source], choices: Choices) -> Draft:
+    """The clip; a frame without a face has no numbers. Raises `MotionError` naming what does not fit."""
+    (file,) = sources
+    assert isinstance(file, JsonFile)
+    frames = _frames(file)
+    named = [_weights(frame) for frame in frames]
+    names = sorted({name for weights in named for name in weights})
+    rows = [[weights.get(name, math.nan) for name in names] for weights in named]
+    weights, notes = actions_from(numbers_of(rows, "weights", file.name), names, file.name)
+    times = [_time(frame) for frame in frames]
+    line = None
+    if None not in times:
+        line = time_line(numbers_of(times, "time", file.name, axes=1), file.name)
+    draft = Draft(
+        source=file.name,
+        fps=ask_fps(choices, DEFAULT_FPS, number_of(file.get("fps")) or (line.fps if line else None)),
+        basis="arkit52",
+        expression=weights,
+        notes=notes + (line.notes if line else []),
+    )
+    return line.applied(draft) if line else draft
+
+
+def _frames(file: JsonFile) -> list[Any]:
+    """The list of frames, or nothing."""
+    if isinstance(file.data, list):
+        return file.data
+    return next((file.data[key] for key in LISTS if isinstance(file.get(key), list)), [])
+
+
+def _weights(frame: Any, depth: int = 0) -> dict[str, float]:
+    """Names and numbers of one frame: of its first face, wherever they are inside."""
+    if depth > DEEPEST:
+        return {}
+    if isinstance(frame, list):
+        scored = dict(pair for pair in map(_scored, frame) if pair is not None)
+        return scored or (_weights(frame[0], depth + 1) if frame else {})
+    if not isinstance(frame, dict):
+        return {}
+    inside = [value for key, value in frame.items() if letters(key) in INSIDE]
+    found = next((weights for value in inside if (weights := _weights(value, depth + 1))), {})
+    return found or {key: number for key, value in frame.items() if (number := _weight(key, value)) is not None}
+
+
+def _scored(entry: Any) -> tuple[str, float] | None:
+    """Name and score of one of MediaPipe's categories."""
+    if not isinstance(entry, dict):
+        return None
+    by_letters = {letters(key): value for key, value in entry.items()}
+    name = next((by_letters[key] for key in NAMED if by_letters.get(key)), None)
+    score = next((by_letters[key] for key in SCORED if key in by_letters), None)
+    number = _weight(name, score)
+    return None if number is None else (str(name), number)
+
+
+def _weight(name: Any, value: Any) -> float | None:
+    return number_of(value) if isinstance(name, str) and action_named(name) else None
+
+
+def _time(frame: Any) -> float | None:
+    if not isinstance(frame, dict):
+        return None
+    by_letters = {letters(key): value for key, value in frame.items()}
+    return next((time for key in TIMES if (time := number_of(by_letters.get(key))) is not None), None)
