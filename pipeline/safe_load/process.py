@@ -98,7 +98,7 @@ class Worker:
 
         Raises `UserError` when the file is refused, or breaks the process.
         """
-        request = {"source": os.path.realpath(path), "target": os.path.realpath(target), "kind": kind}
+        request = {"source": os.path.abspath(path), "target": os.path.abspath(target), "kind": kind}
         with self._lock:
             answer = self._ask(request)
             if answer["spent"]:
