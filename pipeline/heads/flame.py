@@ -86,7 +86,7 @@ class FlameHead:
 
 
 def _skeleton(body: Body) -> Skeleton:
-    return Skeleton(JOINT_NAMES, body.parents, body.regressor)
+    return Skeleton(JOINT_NAMES, body.parents)
 
 
 def _surface(body: Body) -> Surface:

@@ -29,8 +29,6 @@ class Skeleton:
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
-    regressor: Tensor
-    """(J, V) over all vertices of the model."""
 
 
 @dataclass(frozen=True)
