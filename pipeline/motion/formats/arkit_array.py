@@ -1,8 +1,8 @@
 """A bare array (T, 52) or (T, 51) of ARKit weights whose columns nobody named.
 
 Tools disagree on the order: alphabetical (EmoTalk, BEAT, LAM), MediaPipe's (alphabetical after a neutral column,
-without tongueOut), Live Link Face's and Apple's documentation. Blinks tell them apart: both lids move together and in short
-peaks, so in the right order the two columns called eyeBlink are alike and spiky.
+without tongueOut), Live Link Face's and Apple's documentation. Blinks tell them apart: both lids move together and in
+short peaks, so in the right order the two columns called eyeBlink are alike and spiky.
 """
 
 from __future__ import annotations
@@ -46,17 +46,24 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
     (file,) = sources
     assert isinstance(file, ArrayFile)
     values = read_numbers(file, bare_name(file) or "").astype(np.float64)
-    values = values.reshape(_flat(values.shape))
+    weights, notes = ordered_weights(values.reshape(_flat(values.shape)), file.name, choices)
+    return Draft(source=file.name, fps=ask_fps(choices, DEFAULT_FPS), basis="arkit52", expression=weights, notes=notes)
+
+
+def ordered_weights(values: Numbers, name: str, choices: Choices) -> tuple[Numbers, list[str]]:
+    """Columns (T, 51 | 52) without names → (T, 52) in the order of `ARKIT_NAMES` (``order``), and notes.
+
+    Raises `MotionError` when there is no finite number.
+    """
     if not np.isfinite(values).any():
-        raise MotionError(f"{file.name} holds no finite number")
+        raise MotionError(f"{name} holds no finite number")
     orders = _orders(values.shape[1])
     guess, sure = guessed_order(values)
     why = "judged by its blinks" if sure else "as nothing in it tells; choose another if the face moves wrongly"
     order = guess.replace("_", " ")
     told = f"The file's {values.shape[1]} columns have no names; they were read in {order} order, {why}."
     names = orders[choices.option("order", guess, tuple(orders), told)]
-    weights, notes = actions_from(values, names, file.name)
-    return Draft(source=file.name, fps=ask_fps(choices, DEFAULT_FPS), basis="arkit52", expression=weights, notes=notes)
+    return actions_from(values, names, name)
 
 
 def guessed_order(values: Numbers) -> tuple[str, bool]:
