@@ -16,7 +16,7 @@ from pipeline.geometry import (
     quaternion_multiply,
     triangle_frames,
 )
-from pipeline.heads.rig import Driver, Landmarks, Rig
+from pipeline.heads.rig import Driver, Landmarks, ModelIdentity, Rig
 from pipeline.splat_kernels import pose_splats
 
 SH_C0 = 0.28209479177387814
@@ -79,6 +79,7 @@ class SplatAvatar(ModelMixin, ConfigMixin):
         drivers: list[list[float]],
         has_uv: bool = False,
         num_pose_dirs: int = 0,
+        has_joint_dirs: bool = False,
         sh_coefficients: int = 1,
         rasterize_mode: str = "antialiased",
         sh_frame: str = "rest",
@@ -102,7 +103,10 @@ class SplatAvatar(ModelMixin, ConfigMixin):
         self.register_buffer("rig_landmark_barycentrics", torch.zeros(len(landmark_names), 3))
         self.register_buffer("rig_uv", torch.zeros(f if has_uv else 0, 3, 2))
         self.register_buffer("rig_pose_dirs", torch.zeros(num_pose_dirs, v if num_pose_dirs else 0, 3))
+        if has_joint_dirs:
+            self.register_buffer("rig_joint_dirs", torch.zeros(len(expression_names), len(joint_names), 3))
         self._rig: Rig | None = None
+        self._model: ModelIdentity | None = None
 
     @classmethod
     def from_parts(
@@ -140,6 +144,7 @@ class SplatAvatar(ModelMixin, ConfigMixin):
             drivers=[[d.expression, d.joint, *d.axis, d.radians] for d in rig.drivers],
             has_uv=rig.uv is not None,
             num_pose_dirs=0 if rig.pose_dirs is None else len(rig.pose_dirs),
+            has_joint_dirs=rig.joint_dirs is not None,
             sh_coefficients=sh.shape[1],
             rasterize_mode=rasterize_mode,
             sh_frame=sh_frame,
@@ -156,9 +161,12 @@ class SplatAvatar(ModelMixin, ConfigMixin):
             values["rig_uv"] = rig.uv
         if rig.pose_dirs is not None:
             values["rig_pose_dirs"] = rig.pose_dirs
+        if rig.joint_dirs is not None:
+            values["rig_joint_dirs"] = rig.joint_dirs
         with torch.no_grad():
             for name, value in values.items():
                 getattr(avatar, name).copy_(value)
+        avatar._model = rig.model
         return avatar
 
     @classmethod
@@ -256,4 +264,6 @@ class SplatAvatar(ModelMixin, ConfigMixin):
             landmarks=landmarks,
             pose_dirs=self.rig_pose_dirs if config["num_pose_dirs"] else None,
             drivers=drivers,
+            joint_dirs=self.rig_joint_dirs if config["has_joint_dirs"] else None,
+            model=self._model,
         )

@@ -28,8 +28,10 @@ LARGEST_GAZE = 30.0
 def expression_groups(rig: Rig) -> list[dict[str, Any]]:
     """Every expression of the rig once: ``[{name, range, expressions: [index, …]}, …]``."""
     if not rig.basis.startswith("arkit"):
-        everything = list(range(len(rig.expression_names)))
-        return [{"name": "Expression", "range": list(COEFFICIENT_RANGE), "expressions": everything}]
+        lids = [index for index, name in enumerate(rig.expression_names) if name.startswith("eyelid_")]
+        rest = [index for index in range(len(rig.expression_names)) if index not in lids]
+        blink = [{"name": "Eyelids", "range": [0.0, 1.0], "expressions": lids}] if lids else []
+        return [*blink, {"name": "Expression", "range": list(COEFFICIENT_RANGE), "expressions": rest}]
     groups: list[dict[str, Any]] = []
     left = list(range(len(rig.expression_names)))
     for name, starts in GROUPS.items():

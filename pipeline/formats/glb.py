@@ -14,7 +14,15 @@ from pipeline.avatar import SH_C0, Layer, SplatAvatar
 from pipeline.camera import portrait_framing
 from pipeline.errors import UserError
 from pipeline.formats.controls import expression_groups, joint_controls
-from pipeline.formats.glb_mesh import MOST_INDEXED, Grid, write_faces, write_skin, write_targets, write_vertices
+from pipeline.formats.glb_mesh import (
+    MOST_INDEXED,
+    Grid,
+    write_faces,
+    write_joint_dirs,
+    write_skin,
+    write_targets,
+    write_vertices,
+)
 from pipeline.formats.glb_reader import EXTENSION, FORMAT_VERSION, read_avatar_glb
 from pipeline.formats.gltf import GlbBuilder
 from pipeline.formats.quantize import (
@@ -72,6 +80,7 @@ def avatar_glb_builder(avatar: SplatAvatar) -> GlbBuilder:
     chunks = [_write_chunk(builder, splats, orders[0])]
     targets = write_targets(builder, rig.expressions.numpy(), grid)
     correctives = [] if rig.pose_dirs is None else write_targets(builder, rig.pose_dirs.numpy(), grid)
+    joint_dirs = None if rig.joint_dirs is None else write_joint_dirs(builder, rig.joint_dirs.numpy())
     chunks += [_write_chunk(builder, splats, order) for order in orders[1:]]
     primitive: dict[str, Any] = {"attributes": attributes, "indices": drawn_indices, "material": 0}
     mesh: dict[str, Any] = {"name": "head", "primitives": [primitive]}
@@ -88,6 +97,7 @@ def avatar_glb_builder(avatar: SplatAvatar) -> GlbBuilder:
         **header,
         "chunks": chunks,
         "poseCorrectives": correctives,
+        **({} if joint_dirs is None else {"jointDirs": joint_dirs}),
         **_rig_header(builder, rig),
     }
     used = ["KHR_mesh_quantization", "KHR_materials_unlit", EXTENSION]
@@ -117,7 +127,7 @@ def _hidden_faces_last(rig: Rig, face: torch.Tensor) -> tuple[Rig, torch.Tensor]
         vertices=rig.vertices, faces=rig.faces[order], expressions=rig.expressions, basis=rig.basis,
         expression_names=rig.expression_names, joints=rig.joints, joint_names=rig.joint_names, parents=rig.parents,
         weights=rig.weights, regions={name: mask[order] for name, mask in rig.regions.items()},
-        landmarks=landmarks, pose_dirs=rig.pose_dirs, drivers=rig.drivers,
+        landmarks=landmarks, pose_dirs=rig.pose_dirs, drivers=rig.drivers, joint_dirs=rig.joint_dirs,
     )  # fmt: skip
     return moved, place[face]
 

@@ -146,6 +146,11 @@ def write_targets(builder: GlbBuilder, offsets: NDArray, grid: Grid) -> list[int
     return accessors
 
 
+def write_joint_dirs(builder: GlbBuilder, joint_dirs: NDArray) -> int:
+    """(E, J, 3) metres → accessor of E · J vectors."""
+    return builder.array(joint_dirs.reshape(-1, 3).astype("<f4"), "VEC3")
+
+
 @dataclass(frozen=True)
 class MeshPart:
     """What the core glTF part says about the rig."""

@@ -134,10 +134,20 @@ def _read_rig(reader: GlbReader, extension: dict[str, Any], mesh: MeshPart) -> R
         landmarks=_read_landmarks(reader, extension.get("landmarks"), len(faces)),
         pose_dirs=None if offsets is None else torch.tensor(offsets),
         drivers=drivers,
+        joint_dirs=_read_joint_dirs(reader, extension.get("jointDirs"), (len(mesh.expressions), len(mesh.joints), 3)),
     )
     if not all(bool(t.isfinite().all()) for t in (rig.vertices, rig.expressions, rig.joints)):
         raise DamagedFile("its mesh holds numbers that are not finite")
     return rig
+
+
+def _read_joint_dirs(reader: GlbReader, accessor: object, shape: tuple[int, int, int]) -> torch.Tensor | None:
+    if accessor is None:
+        return None
+    values = reader.floats(whole(accessor))
+    if values.size != shape[0] * shape[1] * shape[2]:
+        raise DamagedFile("its joint directions do not fit its joints and expressions")
+    return torch.tensor(values.reshape(shape), dtype=torch.float32)
 
 
 def _read_regions(reader: GlbReader, extension: dict[str, Any], faces: int) -> dict[str, torch.Tensor]:

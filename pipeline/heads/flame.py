@@ -54,6 +54,11 @@ class FlameHead:
         return self._model.content
 
     @property
+    def shape_dirs(self) -> torch.Tensor:
+        """(S, V, 3) metres that each shape coefficient at 1 moves the rig's vertices."""
+        return self._body.shapes
+
+    @property
     def template_points(self) -> torch.Tensor:
         """(V, 3) where every vertex lies in the free head's template coordinates, see `AnnyHead.template_points`."""
         return self.correspondence.template_points

@@ -43,6 +43,20 @@ class Landmarks:
 
 
 @dataclass(frozen=True)
+class ModelIdentity:
+    """Which person of which licensed model a rig is: what is stored instead of the model's own numbers."""
+
+    kind: str
+    """``flame`` or ``smplx``."""
+    release: str
+    """``flame2023`` …"""
+    content: str
+    """SHA-256 of the model file, hex."""
+    shape: tuple[float, ...]
+    """Its shape coefficients."""
+
+
+@dataclass(frozen=True)
 class Rig:
     """Mesh, blendshapes, joints and skin weights of one person; y up, face towards +Z, x the subject's left, metres."""
 
@@ -72,6 +86,8 @@ class Rig:
     drivers: tuple[Driver, ...] = ()
     joint_dirs: Tensor | None = None
     """(E, J, 3) how far each expression at 1 moves the joints: FLAME and SMPL-X place them by the moved surface."""
+    model: ModelIdentity | None = None
+    """Of a licensed model: such a rig is neither stored nor published."""
 
     def joint_index(self, name: str) -> int:
         return _index(self.joint_names, name, "joint")

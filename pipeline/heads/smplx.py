@@ -82,6 +82,11 @@ class SmplxHead:
         return self._model.content
 
     @property
+    def shape_dirs(self) -> Tensor:
+        """(S, V, 3) metres that each shape coefficient at 1 moves the rig's vertices."""
+        return self._body.shapes[:, kept_vertices(self._body)]
+
+    @property
     def template_points(self) -> Tensor:
         """(V, 3) where every vertex lies in the free head's template coordinates, see `AnnyHead.template_points`."""
         return self.correspondence.template_points

@@ -32,6 +32,9 @@ export class Rig {
     demand(this.expressionNames.length === this.targetAccessors.length, 'its morph targets have no names');
     this.correctiveAccessors = extension.poseCorrectives ?? [];
     demand([0, 9 * (this.jointCount - 1)].includes(this.correctiveAccessors.length), 'its pose correctives do not fit its joints');
+    this.jointDirAccessor = extension.jointDirs ?? null;
+    this.jointDirs = null;
+    this.posedJoints = Float64Array.from(this.joints);
     this.targets = [];
 
     this.expression = new Float32Array(this.expressionNames.length);
@@ -53,12 +56,18 @@ export class Rig {
 
   /** The buffer views of all morph targets and correctives. */
   targetViews(document) {
-    return [...this.targetAccessors, ...this.correctiveAccessors].flatMap((index) => document.viewsOf(index));
+    const accessors = [...this.targetAccessors, ...this.correctiveAccessors];
+    if (this.jointDirAccessor !== null) accessors.push(this.jointDirAccessor);
+    return accessors.flatMap((index) => document.viewsOf(index));
   }
 
   readTargets(document) {
     this.targets = [...this.targetAccessors, ...this.correctiveAccessors]
       .map((index) => document.sparseVectors(index, this.vertexCount));
+    if (this.jointDirAccessor === null) return;
+    const dirs = document.array(this.jointDirAccessor, true);
+    demand(dirs.length === this.expression.length * this.joints.length, 'its joint directions do not fit its joints');
+    this.jointDirs = dirs;
   }
 
   readJoints(document, skin) {
@@ -124,9 +133,22 @@ export class Rig {
     }
   }
 
+  /** Where the expression moves the joints to, before any rotation: those of FLAME and SMPL-X follow the surface. */
+  placeJoints() {
+    const {joints, posedJoints: P, jointDirs: D, expression} = this;
+    if (!D) return;
+    P.set(joints);
+    for (let e = 0, d = 0; e < expression.length; e++, d += P.length) {
+      const weight = expression[e];
+      if (weight === 0) continue;
+      for (let i = 0; i < P.length; i++) P[i] += weight * D[d + i];
+    }
+  }
+
   /** Rest-to-posed transforms of the joints, rows of 3 × 4, along the tree. */
   poseJoints() {
-    const {world: W, local: R, joints} = this;
+    this.placeJoints();
+    const {world: W, local: R, posedJoints: joints} = this;
     if (this.correctiveAccessors.length) this.corrective ??= new Float64Array(this.correctiveAccessors.length);
     for (let j = 0; j < this.jointCount; j++) {
       rotationMatrix(R, this.rotations, 3 * j);
