@@ -16,6 +16,13 @@ settings.load_profile("offline")
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_models_but_ours(tmp_path_factory):
+    """Head models of the person who runs the tests are neither used nor converted; both names are read when used."""
+    os.environ.pop("ANIMPORTRAIT3D_MODELS", None)
+    os.environ["ANIMPORTRAIT3D_CACHE"] = str(tmp_path_factory.mktemp("models-cache"))
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
