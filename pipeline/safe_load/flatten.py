@@ -104,12 +104,14 @@ class _Collected:
         return self._stacked(level, tuple(shape))
 
     def _stacked(self, level: list[Any], shape: tuple[int, ...]) -> np.ndarray | None:
-        """Arrays of one length, one per frame, as one array."""
+        """Rows of one length, ``(n,)`` or ``(1, n)``, one per frame, as one array."""
         if not all(isinstance(item, (Array, Tensor)) for item in level) or len(level) > MOST_VISITS:
             return None
         arrays = [array for array in (self._array(item, 0) for item in level) if array is not None]
         kinds = {(array.shape, array.dtype) for array in arrays}
-        if len(arrays) < len(level) or len(kinds) > 1 or arrays[0].ndim > 1 or arrays[0].dtype.kind not in "biuf":
+        if len(arrays) < len(level) or len(kinds) != 1 or arrays[0].dtype.kind not in "biuf":
+            return None
+        if arrays[0].ndim > 2 or (arrays[0].ndim == 2 and arrays[0].shape[0] != 1):
             return None
         if sum(array.nbytes for array in arrays) > self._left:
             raise MemoryError
@@ -123,9 +125,11 @@ class _Collected:
         self._left -= array.nbytes
         if self._left < 0:
             raise MemoryError
-        name = _shortened("/".join(path) or "array")
+        name = whole = _shortened("/".join(path) or "array")
+        number = 1
         while name in self.arrays:
-            name += "_"
+            number += 1
+            name = f"{whole[: LONGEST_NAME - 6]}_{number}"
         self.arrays[name] = array
 
 

@@ -17,10 +17,8 @@ from pipeline.safe_load.refusal import FORBIDDEN
 MOST_FILES = 32
 GRACE = 2.0
 """Seconds after its time at which a worker ends itself, for when nobody is left to end it."""
-HARMLESS = frozenset(
-    {"object.__getattr__", "builtins.id", "sys._getframe", "array.__new__", "sys.excepthook", "sys.unraisablehook"}
-)
-"""Audit events that touch nothing outside the process."""
+HARMLESS = frozenset({"sys.excepthook", "sys.unraisablehook"})
+"""Audit events of Python's own error messages."""
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 
 
