@@ -64,7 +64,10 @@ def first_name(file: ArrayFile, names: Iterable[str]) -> str | None:
 
 
 def read_numbers(file: ArrayFile, name: str) -> NDArray[Any]:
-    """The array, floats as float32 (beyond its range infinite). Raises `MotionError` when it holds no numbers or is larger than a clip can be."""
+    """The array, floats as float32 (infinite beyond its range).
+
+    Raises `MotionError` when it holds no numbers or is larger than a clip can be.
+    """
     header = file.arrays[name]
     label = f"{name} in {file.name}" if name not in UNNAMED else file.name
     if not header.is_number:

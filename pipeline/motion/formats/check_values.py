@@ -48,7 +48,7 @@ def without_gaps(tracks: Mapping[str, Numbers], notes: list[str]) -> dict[str, N
     with np.errstate(over="ignore"):
         floats = {name: values.astype(np.float32) for name, values in tracks.items()}
     missing = {name: np.asarray(~np.isfinite(values).all(1)) for name, values in floats.items()}
-    anywhere = np.stack(list(missing.values())).any(0)
+    anywhere = np.asarray(np.stack(list(missing.values())).any(0))
     if not anywhere.any():
         return floats
     runs = _runs(anywhere)

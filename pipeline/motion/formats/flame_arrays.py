@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from pipeline.errors import MotionError
 from pipeline.motion.assumptions import Choices
+from pipeline.motion.formats.arkit_array import ordered_weights
 from pipeline.motion.formats.draft import Draft
 from pipeline.motion.formats.questions import ask_basis, ask_fps, ask_upright
+from pipeline.motion.motion import FLAME_BASES
 
 Numbers = NDArray[Any]
 EXPRESSION = ("expr", "expression", "exp")
@@ -21,6 +23,7 @@ TRANSLATION = ("translation",)
 NAMES = (*EXPRESSION, *(name for names in JOINTS.values() for name in names), *EYES, *TRANSLATION)
 EYES_WIDTH = 6
 BASIS = "flame2023"
+ARKIT_WIDTHS = (51, 52)
 
 
 def flame_draft(
@@ -37,16 +40,32 @@ def flame_draft(
     another width.
     """
     tracks = {ours: _first(arrays, names) for ours, names in JOINTS.items()} | _eyes(arrays, choices)
-    expression = _first(arrays, EXPRESSION)
+    fps = ask_fps(choices, usual_fps, stored_fps)
+    basis, expression, told = _expression(arrays, source, choices)
     return Draft(
         source=source,
-        fps=ask_fps(choices, usual_fps, stored_fps),
-        basis=BASIS if expression is None else ask_basis(choices, BASIS),
-        expression=np.zeros((1, 0), np.float32) if expression is None else expression,
+        fps=fps,
+        basis=basis,
+        expression=expression,
         rotations={name: rows for name, rows in tracks.items() if rows is not None},
         translation=_first(arrays, TRANSLATION),
-        notes=list(notes),
+        notes=[*notes, *told],
     )
+
+
+def _expression(arrays: Mapping[str, Numbers], source: str, choices: Choices) -> tuple[str, Numbers, list[str]]:
+    """Basis, coefficients (T, E) and notes; as wide as ARKit's weights are, it is taken for those."""
+    values = _first(arrays, EXPRESSION)
+    if values is None:
+        return BASIS, np.zeros((1, 0), np.float32), []
+    if values.ndim != 2 or values.shape[1] not in ARKIT_WIDTHS:
+        return ask_basis(choices, BASIS), values, []
+    told = f"expr has {values.shape[1]} columns, which look like ARKit weights, not FLAME coefficients."
+    basis = choices.option("basis", "arkit52", ("arkit52", *FLAME_BASES), told)
+    if basis != "arkit52":
+        return basis, values, []
+    weights, notes = ordered_weights(values.astype(np.float64), source, choices)
+    return basis, weights, notes
 
 
 def _eyes(arrays: Mapping[str, Numbers], choices: Choices) -> dict[str, Numbers | None]:
