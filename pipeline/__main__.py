@@ -6,11 +6,16 @@ import argparse
 import io
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline.motion import Motion
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
@@ -52,21 +57,37 @@ def create(options: argparse.Namespace) -> None:
 
 
 def animate(options: argparse.Namespace) -> None:
-    """A motion clip moves an avatar; the result is a video."""
+    """A motion clip, a recording or a text moves an avatar; the result is a video."""
     from pipeline.animate import AnimationSettings, animate_to_video
     from pipeline.avatar_folder import load_avatar_folder
-    from pipeline.motion import load_motion
 
     width, height = _size(options.size)
     settings = AnimationSettings(width, height, options.fps, options.layout, options.background)
-    clip = load_motion(options.motion, _pairs("--choose", options.choose, "fps=30"))
     avatar = load_avatar_folder(options.avatar)
-    result = animate_to_video(avatar, clip, options.video, settings, progress=_progress())
+    with tempfile.TemporaryDirectory(prefix="animportrait3d-speech-") as folder:
+        clip = _clip(options, Path(folder))
+        result = animate_to_video(avatar, clip, options.video, settings, progress=_progress())
     for note in result.notes:
         print(f"note: {note}")
     print(
         f"wrote {options.video}: {result.frames} frames in {result.seconds:.2f} s ({result.fps:.0f} frames per second)"
     )
+
+
+def _clip(options: argparse.Namespace, folder: Path) -> Motion:
+    """The clip that ``animate`` was asked for; a spoken text's sound is written to ``folder``."""
+    from pipeline.motion import load_motion
+    from pipeline.motion.speech import say, speech_motion
+
+    if options.choose and options.motion is None:
+        raise UserError("--choose belongs to --motion; a recording or a text leaves nothing open")
+    if options.transcript is not None and options.speech is None:
+        raise UserError("--transcript belongs to --speech; give the recording too, or the text alone with --say")
+    if options.say is not None:
+        return say(options.say, options.language, folder=folder)
+    if options.speech is not None:
+        return speech_motion(options.speech, options.transcript, options.language)
+    return load_motion(options.motion, _pairs("--choose", options.choose, "fps=30"))
 
 
 def export(options: argparse.Namespace) -> None:
@@ -93,6 +114,13 @@ def inspect(options: argparse.Namespace) -> None:
             failed.append(path.name)
     if failed:
         raise UserError(f"{len(failed)} of {len(options.files)} files cannot be used: {', '.join(failed)}")
+
+
+def doctor(options: argparse.Namespace) -> None:
+    """What works on this machine, what does not, and how to get it."""
+    from pipeline.doctor import as_text, report
+
+    print(as_text(report()))
 
 
 def _progress() -> Callable[[int, int], None] | None:
@@ -151,13 +179,19 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("animate", help="move an avatar and write a video")
     verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
-    verb.add_argument(
+    moved_by = verb.add_mutually_exclusive_group(required=True)
+    moved_by.add_argument(
         "--motion",
         type=Path,
         nargs="+",
-        required=True,
         metavar="FILE",
         help="the files of one clip, e.g. an .npz, or an expression and a pose .npy; a .wav adds its sound",
+    )
+    moved_by.add_argument("--speech", type=Path, metavar="SOUND", help="a recording (WAV, FLAC, Ogg, MP3 or M4A)")
+    moved_by.add_argument("--say", metavar="TEXT", help="a text, spoken by eSpeak NG")
+    verb.add_argument("--transcript", metavar="TEXT", help="what is said in the recording, for lips that fit")
+    verb.add_argument(
+        "--language", default="en", metavar="CODE", help="of the text or transcript (default en), e.g. en-us, de, fr"
     )
     _add_choose(verb)
     verb.add_argument("--video", type=Path, required=True, metavar="OUT", help="OUT.mp4, or a folder for PNG frames")
@@ -191,6 +225,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("files", type=Path, nargs="+", metavar="FILE", help="motion file, avatar folder, .glb or .ply")
     _add_choose(verb)
     verb.set_defaults(verb=inspect)
+
+    verb = verbs.add_parser("doctor", help="say what works on this machine, what does not, and how to get it")
+    verb.set_defaults(verb=doctor)
     return parser
 
 

@@ -132,9 +132,10 @@ def _hold(curves: dict[str, NDArray[np.float64]], sounds: Sequence[Sound], times
         for action in curves.keys() | CONSONANTS[kind].keys():
             free = curves.get(action, np.zeros(len(times)))
             asked = CONSONANTS[kind].get(action, 0.0)
+            way = asked - free
             if action == "jawOpen":
-                asked = asked + JAW_AT_CLOSURE * np.maximum(free - asked, 0.0)
-            curves[action] = free + held * (asked - free)
+                way *= 1 - JAW_AT_CLOSURE * (way < 0)
+            curves[action] = free + held * way
         if kind == "lips":  # ARKit's mouthClose brings the lips together over as much jaw as it equals
             curves["mouthClose"] = held * curves["jawOpen"]
 
