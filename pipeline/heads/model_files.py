@@ -9,12 +9,11 @@ from pathlib import Path
 from pipeline.errors import UserError
 from pipeline.heads.model_arrays import EXPRESSIONS
 from pipeline.heads.model_cache import Converted, converted
-from pipeline.heads.model_sources import Source, source_of, sources_in
+from pipeline.heads.model_sources import KINDS, Source, source_of, sources_in
 from pipeline.heads.releases import RELEASES, recognise
 
 MODELS_VARIABLE = "ANIMPORTRAIT3D_MODELS"
 """Folders with model files, several joined as in PATH."""
-KINDS = ("flame", "smplx")
 
 
 @dataclass(frozen=True)

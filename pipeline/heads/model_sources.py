@@ -21,8 +21,9 @@ DEEPEST = 4
 MOST_FILES = 2000
 SMALLEST = 1_000_000
 """Bytes; FLAME with ten directions of each kind is larger."""
-MARKS = (b"v_template", b"shapedirs", b"kintree_table", b"J_regressor")
-"""Every FLAME and SMPL-X file, pickle or npz, holds these names uncompressed."""
+MARK = b"v_template"
+"""Every FLAME and SMPL-X file, pickle or npz, holds this name uncompressed."""
+KINDS = ("flame", "smplx")
 GENDERED = ("female", "male")
 COPY_BLOCK = 1 << 20
 
@@ -75,8 +76,13 @@ def source_of(path: Path) -> list[Source]:
 
 @contextmanager
 def opened(source: Source) -> Iterator[Path]:
-    """The source as a file of its own; a member of an archive is unpacked to a temporary name, never to its own."""
+    """The source as a file of its own; a member of an archive is unpacked to a temporary name, never to its own.
+
+    Raises `UserError` when the archive is damaged or the member larger than a model.
+    """
     if source.member is None:
+        if source.path.suffix.lower() == ".zip":
+            raise UserError(f"{source.name} is damaged or cut short; download it again")
         yield source.path
         return
     with tempfile.TemporaryDirectory(prefix="model-") as folder:
@@ -86,12 +92,12 @@ def opened(source: Source) -> Iterator[Path]:
 
 
 def may_be_model(path: Path) -> bool:
-    """Whether the names that every model has are in the file, without reading it as anything."""
+    """Whether a name that every model has is in the file, without reading it as anything."""
     with reading(path), open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size < SMALLEST:
             return False
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return all(content.find(mark) >= 0 for mark in MARKS)
+            return content.find(MARK) >= 0
 
 
 def _unpack(source: Source, target: Path) -> None:
@@ -121,7 +127,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _members(path: Path) -> list[Source]:
-    """Members that may be models; a damaged archive has none."""
+    """Members that may be models; a damaged archive counts as one when its name says that it has some."""
     try:
         with zipfile.ZipFile(path) as archive:
             return [
@@ -132,7 +138,7 @@ def _members(path: Path) -> list[Source]:
                 and not info.flag_bits & 1  # encrypted
             ]
     except (zipfile.BadZipFile, OSError):
-        return []
+        return [Source(path)] if any(word in path.name.lower() for word in KINDS) else []
 
 
 def _one_of_each(sources: list[Source]) -> list[Source]:

