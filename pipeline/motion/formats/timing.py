@@ -115,10 +115,12 @@ def _check(fps: float, duration: float, source: str) -> None:
 
 def _even(seconds: Numbers, kept: Numbers, fps: float, total: int) -> TimeLine:
     places = seconds * fps
-    even = len(kept) == total and float(np.abs(places - np.arange(len(places))).max()) <= MOST_SHIFT
-    if even:
-        return TimeLine(fps, None, [])
+    nearest = places.round()
+    if np.abs(places - nearest).max() <= MOST_SHIFT and (np.diff(nearest) > 0).all():
+        places = nearest  # an even clock with some ticks missing; the rest is its jitter
     count = round(float(places[-1])) + 1
+    if len(kept) == total == count and (places == nearest).all():
+        return TimeLine(fps, None, [])
     missing = count - len(kept)
     gap = float(np.diff(seconds).max())
     told = f"The frames are unevenly timed; they were set to {fps:.6g} per second."
