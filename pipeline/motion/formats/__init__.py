@@ -50,6 +50,8 @@ class MotionFormat:
     name: str
     expects: str
     """What files it takes, for an error message and for the table in the README."""
+    uses: str
+    """What of it moves a head."""
     how_to_export: str
     """One line: how to get such a file from the tool that makes it."""
     sniff: Callable[[Sequence[Source]], bool]
@@ -58,7 +60,7 @@ class MotionFormat:
 
     @classmethod
     def of(cls, module: ModuleType) -> MotionFormat:
-        return cls(module.NAME, module.EXPECTS, module.HOW_TO_EXPORT, module.sniff, module.read)
+        return cls(module.NAME, module.EXPECTS, module.USES, module.HOW_TO_EXPORT, module.sniff, module.read)
 
 
 FORMATS = tuple(
@@ -129,5 +131,7 @@ def _format_of(sources: Sequence[Source]) -> MotionFormat:
         if kind.sniff(sources):
             return kind
     told = " and ".join(source.summary() for source in sources[:4])
-    wanted = "; ".join(f"{kind.expects} ({kind.name})" for kind in FORMATS)
-    raise MotionError(f"{told} is no motion that this program knows; it reads {wanted}")
+    endings = {Path(source.name).suffix.lower() or "folder" for source in sources}
+    alike = [kind for kind in FORMATS if any(ending in kind.expects for ending in endings)] or FORMATS
+    wanted = "; ".join(f"{kind.expects} ({kind.name})" for kind in alike)
+    raise MotionError(f"no motion was found in {told}; it would have to be {wanted}")

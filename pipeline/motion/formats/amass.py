@@ -26,6 +26,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "AMASS"
 EXPECTS = "one .npz with poses (frames, 165 or 156), or pose_body and pose_jaw"
+USES = "jaw, eyes, neck and head of the body; no expression is in it"
 HOW_TO_EXPORT = "the SMPL-X files *_stageii.npz, or the SMPL+H files *_poses.npz, of the AMASS site"
 DEFAULT_FPS = 60.0
 FPS_NAMES = ("mocap_frame_rate", "mocap_framerate", "fps")

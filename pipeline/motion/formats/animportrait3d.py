@@ -25,6 +25,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "AnimPortrait3D expression and pose"
 EXPECTS = "one or two .npy: expression (frames, up to 100) and pose (frames, 15)"
+USES = "expression, head, neck, jaw, eyes"
 HOW_TO_EXPORT = "the files that AnimPortrait3D's render_animation.py takes as exp_path and pose_path"
 DEFAULT_FPS = 25.0
 BASIS = "flame2023"

@@ -22,6 +22,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "ARKit weights without names"
 EXPECTS = "one .npy with an array (frames, 52) or (frames, 51)"
+USES = "52 actions, in the order that the blinks tell"
 HOW_TO_EXPORT = "numpy.save of the weights, e.g. EmoTalk's result or MediaPipe's scores; the order is asked for"
 DEFAULT_FPS = 30.0
 USUAL = "alphabetical"

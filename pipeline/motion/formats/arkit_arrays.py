@@ -21,6 +21,7 @@ from pipeline.motion.formats.timing import TimeLine, time_line
 
 NAME = "named ARKit weights"
 EXPECTS = "one .npz with names (52) and weights (frames, 52), or with an array for every action"
+USES = "52 actions"
 HOW_TO_EXPORT = "numpy.savez('face.npz', names=..., weights=..., fps=...), e.g. of MediaPipe's blendshapes"
 DEFAULT_FPS = 30.0
 NAMES = ("names", "blendshapenames", "blendshapes", "columns", "keys", "arkitnames", "categories", "facsnames")

@@ -20,6 +20,7 @@ from pipeline.motion.formats.timing import time_line
 
 NAME = "ARKit JSON"
 EXPECTS = 'one .json with "names" and "frames" of "weights"'
+USES = "52 actions"
 HOW_TO_EXPORT = "the .json beside each take of BEAT; LAM_Audio2Expression's bsData.json; Save as ARKit JSON on the page"
 BEAT_NAMES, BEAT_FPS, DEFAULT_FPS = 51, 60.0, 30.0
 

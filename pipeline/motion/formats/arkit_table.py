@@ -18,6 +18,7 @@ from pipeline.motion.formats.timing import time_line
 
 NAME = "table of ARKit actions"
 EXPECTS = "one .csv or .tsv whose first line names the 52 actions (eyeBlinkLeft, jawOpen, …), with or without times"
+USES = "52 actions, head and eyes where they are named"
 HOW_TO_EXPORT = "write MediaPipe's or ARKit's blendshapes with their names as first line, then a line a frame"
 DEFAULT_FPS = 30.0
 TIMES = ("time", "timestamp", "timestamp_ms", "time_ms", "timestamp_s", "time_s", "seconds", "milliseconds")

@@ -16,6 +16,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "ARTalk"
 EXPECTS = "one .pt (or .npy) with a tensor (frames, 106)"
+USES = "expression, head, jaw"
 HOW_TO_EXPORT = "ARTalk: inference.py writes *_motions.pt beside its video"
 FPS = 25.0
 BASIS = "flame2020"

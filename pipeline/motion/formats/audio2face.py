@@ -17,6 +17,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "Audio2Face"
 EXPECTS = 'one .json with "facsNames" and "weightMat"'
+USES = "52 actions"
 HOW_TO_EXPORT = "Audio2Face: blendshape solve with the ARKit set, Export as JSON"
 DEFAULT_FPS = 60.0
 

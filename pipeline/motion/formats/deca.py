@@ -22,6 +22,7 @@ from pipeline.motion.formats.sources import Source, open_source
 
 NAME = "DECA, EMICA codes"
 EXPECTS = "one or many .mat (.npz, .pkl) with exp and pose (6), or a folder or zip of them"
+USES = "expression, head, jaw"
 HOW_TO_EXPORT = "DECA: demo_reconstruct.py --saveMat True, with the codedict in what is saved; give all frames' files"
 DEFAULT_FPS = 25.0
 BASIS = "flame2020"

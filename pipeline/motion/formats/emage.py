@@ -18,6 +18,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "EMAGE / BEAT2"
 EXPECTS = "one .npz with poses and expressions"
+USES = "expression, jaw, eyes, neck and head of the body"
 HOW_TO_EXPORT = "the .npz files of the BEAT2 data set, or the result of EMAGE's test_emage_audio.py"
 DEFAULT_FPS = 30.0
 EXPRESSIONS = ("expressions", "expression")

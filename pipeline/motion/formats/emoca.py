@@ -21,6 +21,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "EMOCA"
 EXPECTS = "a folder or zip of a folder for each frame with exp.npy and pose.npy"
+USES = "expression, head, jaw"
 HOW_TO_EXPORT = "EMOCA: demos/test_emoca_on_video.py --save_codes True; zip the folder of the frames' folders"
 DEFAULT_FPS = 25.0
 BASIS = "flame2020"

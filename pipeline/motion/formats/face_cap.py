@@ -25,6 +25,7 @@ from pipeline.motion.motion import MOST_FRAMES
 
 NAME = "Face Cap"
 EXPECTS = "one .txt with lines info, bs (names) and k (frames)"
+USES = "52 actions, head, eyes"
 HOW_TO_EXPORT = "Face Cap: record, then export as TXT"
 DEFAULT_FPS = 60.0
 KINDS = ("info", "bs", "k")

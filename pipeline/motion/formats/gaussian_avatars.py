@@ -17,6 +17,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "GaussianAvatars flame_param"
 EXPECTS = "one .npz with expr and jaw_pose, rotation, neck_pose, eyes_pose"
+USES = "expression, head, neck, jaw, eyes"
 HOW_TO_EXPORT = "flame_param.npz beside point_cloud.ply, or numpy.savez('motion.npz', expr=..., jaw_pose=...)"
 DEFAULT_FPS = 25.0
 """Of its viewer."""

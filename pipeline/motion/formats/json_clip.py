@@ -17,6 +17,7 @@ from pipeline.motion.motion import ROTATIONS
 
 NAME = "motion clip of this project as JSON"
 EXPECTS = "one .json with motion_version, fps, basis and expression"
+USES = "everything it holds"
 HOW_TO_EXPORT = "write the arrays of a clip (.npz) as lists of lists, under the same names"
 
 

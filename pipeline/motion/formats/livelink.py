@@ -25,6 +25,7 @@ from pipeline.motion.formats.timing import timecode_line
 
 NAME = "Live Link Face"
 EXPECTS = "the .csv of a take: Timecode, BlendShapeCount, 52 named actions, HeadYaw…RightEyeRoll"
+USES = "52 actions, head"
 HOW_TO_EXPORT = "Live Link Face: record a take, share it, and take the _cal.csv (or the .csv) out of its zip"
 DEFAULT_FPS = 60.0
 TIMECODE, COUNT = "Timecode", "BlendShapeCount"

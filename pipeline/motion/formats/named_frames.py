@@ -21,6 +21,7 @@ from pipeline.motion.formats.timing import time_line
 
 NAME = "named weights (MediaPipe)"
 EXPECTS = 'one .json with a list of frames that name each weight ("jawOpen": 0.1, or categoryName and score)'
+USES = "52 actions"
 HOW_TO_EXPORT = "MediaPipe Face Landmarker with output_face_blendshapes: dump face_blendshapes of every frame as JSON"
 DEFAULT_FPS = 30.0
 LISTS = ("frames", "results", "data", "faceBlendshapes", "face_blendshapes", "blendshapes")

@@ -18,6 +18,7 @@ from pipeline.motion.formats.timesteps import by_timestep, usual_step
 
 NAME = "NeRSemble tracking"
 EXPECTS = "one .npz with expression, jaw, neck, eyes and frames"
+USES = "expression, head, neck, jaw, eyes"
 HOW_TO_EXPORT = "sequences/<name>/tracking/flame2023_tracking_v2.npz of the NeRSemble benchmark"
 CAPTURE_FPS = 73.0
 

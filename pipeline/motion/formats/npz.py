@@ -33,6 +33,7 @@ from pipeline.motion.motion import ROTATIONS, Motion
 
 NAME = "motion clip of this project"
 EXPECTS = "one .npz with motion_version, fps, basis and expression"
+USES = "everything it holds"
 HOW_TO_EXPORT = "Save as clip on the page, or pipeline.motion.write_motion"
 VERSION = 1
 REQUIRED = ("motion_version", "fps", "basis", "expression")

@@ -20,6 +20,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "SHOW"
 EXPECTS = "one .pkl with expression, jaw_pose, leye_pose and reye_pose"
+USES = "expression, jaw, eyes, neck and head of the body"
 HOW_TO_EXPORT = "<clip>/all.pkl of the SHOW data set, or of SHOW's main.py"
 DEFAULT_FPS = 30.0
 TURNS = {"jaw": ("jaw_pose",), "left_eye": ("leye_pose",), "right_eye": ("reye_pose",)}

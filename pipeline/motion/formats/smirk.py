@@ -17,6 +17,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "SMIRK"
 EXPECTS = "one or many .npz, .pkl or .pt with expression_params, jaw_params, eyelid_params, pose_params"
+USES = "expression, eyelids, head, jaw"
 HOW_TO_EXPORT = "SMIRK: in demo_video.py collect the encoder's outputs and torch.save (or numpy.savez) them"
 DEFAULT_FPS = 25.0
 BASIS = "flame2020"

@@ -25,6 +25,7 @@ from pipeline.motion.formats.sources import Source
 
 NAME = "TalkSHOW"
 EXPECTS = "one .npy (frames, 265)"
+USES = "expression, jaw, eyes, neck and head of the body"
 HOW_TO_EXPORT = "the .npy files that TalkSHOW's scripts/demo.py writes"
 WIDTH = 265
 JAW, LEFT_EYE, RIGHT_EYE = slice(0, 3), slice(3, 6), slice(6, 9)

@@ -18,6 +18,7 @@ from pipeline.motion.formats.timesteps import by_timestep
 
 NAME = "VHAP tracking"
 EXPECTS = "one .npz with expr, jaw_pose and timestep_id"
+USES = "expression, head, neck, jaw, eyes"
 HOW_TO_EXPORT = "tracked_flame_params_<epoch>.npz in the output folder of vhap/track.py"
 DEFAULT_FPS = 25.0
 

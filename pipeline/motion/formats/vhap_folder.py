@@ -29,6 +29,7 @@ from pipeline.motion.motion import MOST_FRAMES
 
 NAME = "VHAP export folder"
 EXPECTS = "a folder or zip with transforms.json and flame_param/*.npz"
+USES = "expression, head, neck, jaw, eyes; one frame per timestep"
 HOW_TO_EXPORT = "the output folder of vhap/export_as_nerf_dataset.py, or a motion folder of LAM; zipped or not"
 DEFAULT_FPS = 25.0
 FRAMES = "flame_param/*.npz"
