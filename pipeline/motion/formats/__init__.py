@@ -132,6 +132,7 @@ def _format_of(sources: Sequence[Source]) -> MotionFormat:
             return kind
     told = " and ".join(source.summary() for source in sources[:4])
     endings = {Path(source.name).suffix.lower() or "folder" for source in sources}
-    alike = [kind for kind in FORMATS if any(ending in kind.expects for ending in endings)] or FORMATS
-    wanted = "; ".join(f"{kind.expects} ({kind.name})" for kind in alike)
-    raise MotionError(f"no motion was found in {told}; it would have to be {wanted}")
+    alike = [kind for kind in FORMATS if any(ending in kind.expects for ending in endings)]
+    wanted = "; or ".join(f"{kind.expects} ({kind.name})" for kind in alike)
+    every = f"a file of {', '.join(kind.name for kind in FORMATS)}"
+    raise MotionError(f"no motion was found in {told}; expected was {wanted or every}")
