@@ -33,7 +33,6 @@ NEVER_READ = ("dynamic_offset", "static_offset", "tex_extra", "tex", "lights")
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = re.compile(rb"\x80[\x02-\x05]")
-PICKLE_SUFFIXES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 ZIP_ERRORS = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError,
     RuntimeError, ValueError, OverflowError,
@@ -122,7 +121,7 @@ def _open_arrays(path: Path, size: int) -> ArrayFile:
     with open(path, "rb") as file:
         magic = file.read(len(NPY_MAGIC))
         file.seek(0)
-        if PICKLE_MAGIC.match(magic) or path.suffix.lower() in PICKLE_SUFFIXES:
+        if PICKLE_MAGIC.match(magic):
             raise _pickle_refused(path)
         if magic == NPY_MAGIC:
             return ArrayFile(path, {"": _read_header(file, size, path, path.name)}, compressed=False)
@@ -133,8 +132,8 @@ def _open_arrays(path: Path, size: int) -> ArrayFile:
 
 def _pickle_refused(path: Path) -> MotionError:
     return MotionError(
-        f"{path.name} holds Python objects (a pickle), which can run code when opened, so pickles are refused; "
-        "save the plain numbers with numpy.save or numpy.savez instead"
+        f"{path.name} stores Python objects, which can run code, so it was not opened; re-save the numbers: "
+        "np.savez('motion.npz', expr=..., jaw_pose=...)"
     )
 
 

@@ -48,7 +48,7 @@ class FolderFile:
 
     def summary(self) -> str:
         """Some of the files, for an error message."""
-        return f"{self.name} with the files {', '.join(self.members[:8])}"
+        return f"{self.name} with {', '.join(self.members[:8]) or 'no files'}"
 
 
 def open_folder(path: Path) -> FolderFile:
