@@ -60,6 +60,8 @@ CLASS_OF_SOUND = {sound: kind for kind, sounds in SOUNDS_OF_CLASS.items() for so
 
 INSISTENCE = {"lips": 6.0, "lip_teeth": 4.0, "round_w": 2.5, "hush": 2.5, "tongue_teeth": 1.6, "ridge": 1.0}
 """How much a consonant outweighs a vowel of the same length; others 0.8."""
+ROUNDING = {"UW": 2.2, "UE": 2.2, "UH": 1.4, "OH": 1.5, "OE": 1.5, "AO": 1.3}
+"""How much a rounded vowel outweighs another: lips that round are seen even in a short syllable."""
 LONGEST_REACH = 0.16
 """Seconds that a sound reaches beyond its own middle at most."""
 LIP_SOUNDS_EARLY = 0.03
@@ -160,7 +162,7 @@ def _wishes(sound: Sound) -> list[_Wish]:
     middle = sound.start + sound.length / 2
     if sound.name in VOWELS:
         values = {name: value * sound.loudness for name, value in VOWELS[sound.name].items()}
-        return [_Wish(middle, width * 1.15, 1.0, values)]
+        return [_Wish(middle, width * 1.15, ROUNDING.get(sound.name, 1.0), values)]
     if sound.name == "-":
         return [_Wish(middle, max(0.5 * sound.length, 0.06), 1.0, REST)]
     kind = CLASS_OF_SOUND[sound.name]

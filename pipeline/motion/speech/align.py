@@ -27,13 +27,11 @@ SURPLUS = 1.3
 SURPLUS_WORDS = 4
 SHORTEST_FRAMES = 3
 """10 ms frames that the model gives a sound at least."""
-IMPOSSIBLE_SCORE = -65.0
-"""Mean score of a frame that no right transcript has: human speech reaches −6 to −18, synthetic speech −54."""
-UNLIKELY_SCORE, UNLIKELY_SHORT = -45.0, 0.25
-"""A score, and a share of sounds at the shortest possible length (a right transcript has at most 0.12, with a synthetic
-voice 0.24), that a right transcript does not have both."""
-MOST_UNSAID = 0.3
-"""Share of the speech that may fall outside all words; a right transcript leaves out 0.15 at most."""
+SCORE_SCALE, SHORT_SCALE, MOST_DOUBT = -70.0, 0.8, 1.2
+"""A transcript is doubtful when score / −70 + share of shortest sounds / 0.8 is above 1.2. Measured: human speech with
+its own words 0.1 to 0.4, synthetic voices of several accents 0.5 to 1.1, other words of a like length 1.2 to 3."""
+MOST_UNSAID = 0.35
+"""Share of the speech that may fall outside all words; the right words leave out 0.15 of human speech at most."""
 QUIET_BELOW = 30.0
 """Decibels under the loudest 10 ms: a pause."""
 SILENCE = ("SIL", "<sil>", "+SPN+", "+NSN+")
@@ -71,10 +69,14 @@ class Alignment:
         return sum(_frames(sound) <= SHORTEST_FRAMES for sound in self.sounds) / max(1, len(self.sounds))
 
     @property
+    def doubt(self) -> float:
+        """0 for a perfect fit; about 1 where words and speech begin to differ."""
+        return self.score / SCORE_SCALE + self.short_share / SHORT_SCALE
+
+    @property
     def doubtful(self) -> bool:
         """Whether something else seems to be said."""
-        unlikely = self.score < UNLIKELY_SCORE and self.short_share > UNLIKELY_SHORT
-        return unlikely or self.score < IMPOSSIBLE_SCORE or self.unsaid > MOST_UNSAID
+        return self.doubt > MOST_DOUBT or self.unsaid > MOST_UNSAID
 
 
 def align(samples: Samples, words: Sequence[str], language: str = "en") -> Alignment:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.motion.motion import Motion
-from pipeline.motion.speech.align import Alignment, align
+from pipeline.motion.speech.align import MOST_DOUBT, Alignment, align
 from pipeline.motion.speech.espeak import Phoneme, languages, plain_text, speak
 from pipeline.motion.speech.ipa import sounds_of
 from pipeline.motion.speech.performance import perform
@@ -66,18 +66,16 @@ def _aligned(samples: Samples, transcript: str, language: str) -> tuple[list[Sou
     found = align(samples, words, language)
     if found.doubtful:
         return rough_sounds(samples), _doubt(found)
-    note = f"{len(words)} words were aligned with the recording (fit {found.score:.0f}; below −45 is poor)."
+    note = f"{len(words)} words were aligned with the recording (doubt {found.doubt:.1f}; a clear recording has less than 0.5)."
     if not is_english(language):
         note += " The aligner knows English only: its nearest sounds stand in for those of the language."
     return [Sound(sound.name, sound.start, sound.length) for sound in found.sounds], note
 
 
 def _doubt(found: Alignment) -> str:
-    told = f"fit {found.score:.0f}, {found.unsaid:.0%} of the speech left over"
-    return (
-        f"The transcript does not seem to be what is said ({told}); check it. "
-        "Until then the lips follow loudness and coarse sounds only."
-    )
+    told = f"doubt {found.doubt:.1f} of at most {MOST_DOUBT}, {found.unsaid:.0%} of the speech left over"
+    rest = "check it. Until then the lips follow loudness and coarse sounds only, which is rough."
+    return f"The transcript does not seem to be what is said ({told}); {rest}"
 
 
 def _sounds(phoneme: Phoneme) -> list[Sound]:
