@@ -43,9 +43,8 @@ def create(options: argparse.Namespace) -> None:
 
     check_target(options.out)
     started = time.perf_counter()
-    output = AnimPortrait3DPipeline()(
-        options.prompt, seed=options.seed, attributes=_pairs("--set", options.set, "hair.style=bob")
-    )
+    attributes = _pairs("--set", options.set, "hair.style=bob")
+    output = AnimPortrait3DPipeline()(options.prompt, seed=options.seed, attributes=attributes, head=options.head)
     seconds = time.perf_counter() - started
     avatar, recipe = output.avatars[0], output.recipes[0]
     save_avatar_folder(avatar, recipe, options.out)
@@ -174,6 +173,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=VALUE",
         help="overrides what the sentence says, e.g. hair.style=bob; may be repeated; a wrong NAME lists them all",
+    )
+    verb.add_argument(
+        "--head",
+        default="anny",
+        metavar="MODEL",
+        help="anny (the default, free), or flame, smplx or a release such as flame2023 with your own model file",
     )
     verb.set_defaults(verb=create)
 

@@ -12,7 +12,9 @@ from diffusers.utils import BaseOutput
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
-from pipeline.priors.procedural import build_avatar, understand
+from pipeline.heads.anny import AnnyHead
+from pipeline.priors.procedural import Attributes, build_avatar, understand
+from pipeline.priors.procedural.surface import Head
 from pipeline.recipe import Recipe
 
 StepCallback = Callable[["AnimPortrait3DPipeline", int, str, dict[str, Any]], dict[str, Any]]
@@ -32,8 +34,8 @@ class AnimPortrait3DOutput(BaseOutput):
 class AnimPortrait3DPipeline(DiffusionPipeline):
     """Text to animatable head.
 
-    Only the built-in procedural prior is needed: it reads the prompt as attributes and dresses the free Anny head in
-    splats, on a CPU, in about a second.
+    Only the built-in procedural prior is needed: it reads the prompt as attributes and dresses the free Anny head, or a
+    licensed one, in splats, on a CPU, in about a second.
     """
 
     def __init__(self) -> None:
@@ -42,13 +44,13 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
 
     @overload
     def __call__(
-        self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ...,
+        self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ..., head: str = ...,
         callback_on_step_end: StepCallback | None = ..., return_dict: Literal[True] = True,
     ) -> AnimPortrait3DOutput: ...  # fmt: skip
 
     @overload
     def __call__(
-        self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ...,
+        self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ..., head: str = ...,
         callback_on_step_end: StepCallback | None = ..., return_dict: Literal[False],
     ) -> tuple[list[SplatAvatar], list[Recipe]]: ...  # fmt: skip
 
@@ -59,6 +61,7 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
         *,
         seed: int = 0,
         attributes: dict[str, str] | None = None,
+        head: str = "anny",
         callback_on_step_end: StepCallback | None = None,
         return_dict: bool = True,
     ) -> AnimPortrait3DOutput | tuple[list[SplatAvatar], list[Recipe]]:
@@ -66,9 +69,12 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
 
         ``prompt``: a sentence or a list of them. ``seed`` draws what the prompt leaves open; the same prompt, seed and
         attributes give the same avatar, bit for bit on one machine. ``attributes`` overrides what was understood, e.g.
-        ``{"hair.style": "bob"}``. ``callback_on_step_end`` is called after "understand" and "build" of each prompt.
+        ``{"hair.style": "bob"}``. ``head``: ``anny``, the free head, or a licensed model of which a file is there:
+        ``flame``, ``smplx`` or a release such as ``flame2023``. ``callback_on_step_end`` is called after "understand"
+        and "build" of each prompt.
 
-        Raises `UserError` when a prompt is empty, too long or not understood at all, or an attribute is unknown.
+        Raises `UserError` when a prompt is empty, too long or not understood at all, an attribute is unknown, or the
+        model of the head is missing.
         """
         # 1. Check the inputs
         prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
@@ -84,8 +90,9 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
             steps.done("understand")
 
             # 3. The procedural prior: a rigged head and its splats
-            avatars.append(build_avatar(chosen))
-            recipes.append(Recipe.of(sentence, seed, attributes or {}, chosen, understanding))
+            person = _person(head, chosen)
+            avatars.append(build_avatar(chosen, person))
+            recipes.append(Recipe.of(sentence, seed, attributes or {}, chosen, understanding, person.rig.model))
             steps.done("build")
 
         # 4. Return
@@ -105,6 +112,16 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
                 raise UserError("the prompt holds bytes that are no UTF-8 text; type it again")
         if not 0 <= seed < 2**32:
             raise UserError(f"seed is {seed}; it must be between 0 and {2**32 - 1}")
+
+
+def _person(head: str, attributes: Attributes) -> Head:
+    """Whom to dress in splats: the free head as the attributes shape it, or a licensed model that resembles it."""
+    person = AnnyHead(attributes.phenotype(), attributes.local_changes)
+    if head == "anny":
+        return person
+    from pipeline.heads.licensed_person import licensed_person  # smplx takes a second to import
+
+    return licensed_person(head, person)
 
 
 class _Steps:

@@ -7,6 +7,8 @@
 | preview.png | the standard portrait, 512 × 512 |
 | prompt.txt | the sentence, UTF-8 |
 | recipe.json | prompt, seed, attributes, versions: enough to make it again |
+
+An avatar on a licensed model is stored without any number of the model (`avatar_licensed`), and without avatar.glb.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from safetensors import SafetensorError
 
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_checks import check_stored, check_values
+from pipeline.avatar_licensed import is_without_model, load_with_model, save_without_model
 from pipeline.errors import UserError
 from pipeline.files import reading, whole_folder, writing
 from pipeline.formats.glb import write_avatar_glb
@@ -39,13 +42,20 @@ def save_avatar_folder(avatar: SplatAvatar, recipe: Recipe, folder: Path) -> Non
     check_target(folder)
     with whole_folder(folder) as partial:
         try:
-            avatar.save_pretrained(partial)
+            _save(avatar, partial)
         except SafetensorError as error:  # its words for a full disk
             raise OSError(str(error)) from error
-        write_avatar_glb(avatar, partial / "avatar.glb")
         Image.fromarray(portrait(avatar, PREVIEW_SIZE, yaw=PREVIEW_YAW).numpy()).save(partial / "preview.png")
         (partial / "prompt.txt").write_text(recipe.prompt + "\n", encoding="utf-8")
         (partial / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
+
+
+def _save(avatar: SplatAvatar, folder: Path) -> None:
+    if avatar.rig.model is not None:
+        save_without_model(avatar, folder / CONFIG, folder / WEIGHTS)
+        return
+    avatar.save_pretrained(folder)
+    write_avatar_glb(avatar, folder / "avatar.glb")
 
 
 def check_target(folder: Path) -> None:
@@ -58,7 +68,10 @@ def check_target(folder: Path) -> None:
 
 
 def load_avatar_folder(folder: Path) -> SplatAvatar:
-    """Read the avatar of an avatar folder. Raises `UserError` when it is missing, locked or damaged."""
+    """Read the avatar of an avatar folder.
+
+    Raises `UserError` when it is missing, locked or damaged, or the model file that it stands on is not there.
+    """
     with reading(folder):
         if not folder.is_dir():
             raise UserError(
@@ -68,9 +81,14 @@ def load_avatar_folder(folder: Path) -> SplatAvatar:
             if not (folder / name).is_file():
                 raise UserError(f"{folder} is not a whole avatar folder: {name} is missing; make the avatar again")
     try:
-        check_stored(folder / CONFIG, folder / WEIGHTS)
-        avatar = SplatAvatar.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
+        if is_without_model(folder / CONFIG):
+            avatar = load_with_model(folder / CONFIG, folder / WEIGHTS)
+        else:
+            check_stored(folder / CONFIG, folder / WEIGHTS)
+            avatar = SplatAvatar.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
         check_values(avatar)
+    except UserError:
+        raise
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"the avatar in {folder} is damaged ({_reason(error)}); make the avatar again") from error
     return avatar

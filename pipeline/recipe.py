@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from pipeline.heads.rig import ModelIdentity
 from pipeline.priors.procedural import Attributes, Understanding
 
 RECIPE_VERSION = 1
+LENT = "teeth, tongue, lashes and what {} lacks of neck and shoulders are lent by the free head"
 VERSIONED_PACKAGES = ("torch", "numpy", "numba", "scipy", "trimesh")
 """Packages whose release can change the bytes of an avatar."""
 
@@ -30,21 +32,30 @@ class Recipe:
     """Choices that the person should know of, e.g. a style that was replaced by its nearest neighbour."""
     prior: str = "procedural"
     head: str = "anny"
+    """The free head, or the release of a licensed model."""
     version: int = RECIPE_VERSION
     packages: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, prompt: str, seed: int, overrides: dict[str, str], attributes: Attributes, understanding: Understanding
+        cls,
+        prompt: str,
+        seed: int,
+        overrides: dict[str, str],
+        attributes: Attributes,
+        understanding: Understanding,
+        model: ModelIdentity | None = None,
     ) -> Recipe:
-        """The recipe of one run of the pipeline."""
+        """The recipe of one run of the pipeline; ``model`` is that of the head when it is a licensed one."""
+        lent = () if model is None else (LENT.format(model.release),)
         return cls(
             prompt=prompt,
             seed=seed,
             overrides=dict(overrides),
             attributes=attributes.to_dict(),
             unused_words=list(understanding.unused_words),
-            notes=list(understanding.notes),
+            notes=[*understanding.notes, *lent],
+            head="anny" if model is None else model.release,
             packages={name: version(name) for name in VERSIONED_PACKAGES},
         )
 

@@ -22,17 +22,17 @@ DECIMALS = 4
 """Of a shape coefficient: a micrometre on the face."""
 
 
-def licensed_person(kind: str, person: AnnyHead) -> CompleteHead:
-    """``person`` on the preferred ``flame`` or ``smplx`` model of this machine.
+def licensed_person(model: str, person: AnnyHead) -> CompleteHead:
+    """``person`` on the preferred model of this machine of a kind (``flame``, ``smplx``) or of one release.
 
     Raises `UserError` with how to get a model when there is none.
     """
-    file = find_model(kind)
-    neutral = _head(kind, file.source, ())
+    file = find_model(model)
+    neutral = _head(file.kind, file.source, ())
     place = neutral.correspondence
     coefficients = resemble(place.registered.numpy(), neutral.shape_dirs.numpy(), place, person.rig)
     shape = tuple(round(float(value), DECIMALS) for value in coefficients)
-    return _complete(kind, _head(kind, file.source, shape))
+    return _complete(file.kind, _head(file.kind, file.source, shape))
 
 
 @lru_cache(maxsize=4)
