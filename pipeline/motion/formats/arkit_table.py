@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.motion.assumptions import Choices
+from pipeline.motion.formats import livelink
 from pipeline.motion.formats.arkit_columns import actions_from, column_of, names_actions
 from pipeline.motion.formats.draft import Draft
-from pipeline.motion.formats.livelink import turns_in
 from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
 from pipeline.motion.formats.table_file import TableFile
@@ -27,8 +27,9 @@ TEXTS = ("name", "file", "filename", "subject", "date", "datetime", "image")
 
 
 def sniff(sources: Sequence[Source]) -> bool:
-    """Whether this is one table with the names of facial actions."""
-    return len(sources) == 1 and isinstance(sources[0], TableFile) and names_actions(sources[0].columns)
+    """Whether this is one table with the names of facial actions, but no take of Live Link Face."""
+    table = len(sources) == 1 and isinstance(sources[0], TableFile) and names_actions(sources[0].columns)
+    return table and not livelink.sniff(sources)
 
 
 def read(sources: Sequence[Source], choices: Choices) -> Draft:
@@ -45,7 +46,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         fps=ask_fps(choices, DEFAULT_FPS, line.fps if line else None),
         basis="arkit52",
         expression=weights,
-        rotations=turns_in(values, file.columns).rotations(weights, choices),
+        rotations=livelink.turns_in(values, file.columns).rotations(weights, choices),
         notes=notes + (line.notes if line else []),
     )
     return line.applied(draft) if line else draft
