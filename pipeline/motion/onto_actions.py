@@ -11,7 +11,7 @@ from pipeline.heads.rig import Rig
 from pipeline.motion.jaw import measure_jaw
 from pipeline.motion.maps.action_map import fit_actions
 from pipeline.motion.maps.action_solver import find_actions
-from pipeline.motion.maps.library import TITLES, how_to_get, model_for_clip
+from pipeline.motion.maps.library import how_to_get, model_for_clip, title_of
 from pipeline.motion.maps.releases import same_space
 from pipeline.motion.motion import ARKIT_NAMES, Motion
 
@@ -101,8 +101,8 @@ def _read_coefficients(motion: Motion, given: Tensor, notes: list[str]) -> Tenso
         return given
     if not same_space(motion.basis, release):
         notes.append(
-            f"Approximate expression space: the clip's coefficients are {TITLES[motion.basis]}'s and were read as "
-            f"{TITLES[release]}'s, the nearest model here."
+            f"Approximate expression space: the clip's coefficients are {title_of(motion.basis)}'s and were read as "
+            f"{title_of(release)}'s, the nearest model here."
         )
     shared = min(width, len(model.channels))
     coefficients = torch.zeros(len(motion), len(model.channels), dtype=torch.float64)
@@ -113,7 +113,7 @@ def _read_coefficients(motion: Motion, given: Tensor, notes: list[str]) -> Tenso
 
 def _how_to_understand(basis: str, width: int) -> str:
     return (
-        f"The clip's {width} expression coefficients belong to {TITLES[basis]}, whose file is not here: jaw, eyes, "
+        f"The clip's {width} expression coefficients belong to {title_of(basis)}, whose file is not here: jaw, eyes, "
         "neck and head move, the lips follow the jaw, the rest of the face stays calm. "
         f"To see all of it, {how_to_get(basis)}."
     )

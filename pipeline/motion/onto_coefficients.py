@@ -11,7 +11,7 @@ from pipeline.heads.rig import Rig
 from pipeline.motion.jaw import free_jaw
 from pipeline.motion.maps.action_map import BY_JOINT, fit_actions
 from pipeline.motion.maps.face_model import EYELIDS
-from pipeline.motion.maps.library import TITLES, model_for_rig, model_of
+from pipeline.motion.maps.library import model_for_rig, model_of, title_of
 from pipeline.motion.maps.releases import release_map, same_space
 from pipeline.motion.motion import ARKIT_NAMES, Motion
 from pipeline.motion.onto_actions import EYES, arkit_weights
@@ -69,7 +69,7 @@ def _same_or_nearest(motion: Motion, rig: Rig, notes: list[str]) -> Tensor:
     """The clip's coefficients (T, C) in the rig's release."""
     if same_space(motion.basis, rig.basis):
         return motion.expression
-    theirs, ours = TITLES[motion.basis], TITLES[rig.basis]
+    theirs, ours = title_of(motion.basis), title_of(rig.basis)
     source = model_of(motion.basis)
     if source is None:
         notes.append(

@@ -6,15 +6,25 @@ Its hundred expression directions are smooth, mixed and damped, so that their sp
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from pipeline.heads import AnnyHead
 from pipeline.heads.correspondence import Correspondence
+from pipeline.heads.model_cache import Converted
+from pipeline.heads.model_files import ModelFile
 from pipeline.heads.rig import Rig
+from pipeline.motion import ARKIT_NAMES, Motion, retarget
+from pipeline.motion.maps import library
 from pipeline.motion.maps.face_model import EYELIDS, FaceModel
+from pipeline.motion.maps.metric import contact_pairs
+from pipeline.motion.motion import still
 
+OPEN, CLOSE, TONGUE = (ARKIT_NAMES.index(name) for name in ("jawOpen", "mouthClose", "tongueOut"))
+"""FLAME and SMPL-X have no tongue, so tongueOut cannot come back."""
 JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
 JAW_TURN = 0.39
 """Radians of the free head's jawOpen, by which its displacement becomes a skin weight."""
@@ -94,3 +104,52 @@ def _itself(person: Rig) -> Correspondence:
     chosen = corner[vertices]
     template, shares = AnnyHead().template_points, torch.eye(3)[chosen[:, 1]]
     return Correspondence(template, vertices, chosen[:, 0], shares, person.vertices, person.vertices)
+
+
+def in_the_folder(monkeypatch: pytest.MonkeyPatch, models: dict[str, FaceModel]) -> None:
+    """As if files of these releases were in the user's folder."""
+    converted = Converted("", "flame", {})
+    files = {release: ModelFile("flame", release, Path(release), "", model=converted) for release in models}
+    monkeypatch.setattr(library, "_files", lambda: files)
+    monkeypatch.setattr(library, "_load", lambda kind, release, content: models[release])
+
+
+def weights_clip(weights: torch.Tensor) -> Motion:
+    """Weights (T, 52) at 30 frames per second."""
+    return Motion(fps=30, basis="arkit52", expression=weights, **still(len(weights)))
+
+
+def on_model(motion: Motion, model: FaceModel) -> Motion:
+    """The clip as a file of the model's own would hold it."""
+    rig = model.rig
+    driven = retarget(motion, rig, relative=False)
+    turn = {name: driven.rotations[:, joint] for joint, name in enumerate(rig.joint_names)}
+    lids = [k for k, name in enumerate(rig.expression_names) if name in EYELIDS]
+    return Motion(
+        fps=motion.fps, basis=rig.basis, expression=driven.expression[:, list(model.channels)],
+        eyelids=driven.expression[:, lids] if lids else None,
+        global_rotation=turn.get("root", torch.zeros(len(motion), 3)), neck=turn["neck"], head=turn.get("head"),
+        jaw=turn["jaw"], left_eye=turn["left_eye"], right_eye=turn["right_eye"],
+    )  # fmt: skip
+
+
+def error_of_round_trip(motion: Motion, model: FaceModel, free: Rig) -> torch.Tensor:
+    """(T, 52) of what comes back to the free head from an ARKit clip."""
+    back = retarget(on_model(motion, model), free)
+    assert back.notes == ()
+    return (back.expression - motion.expression.clamp(0, 1)).abs()
+
+
+def lip_gaps(posed: torch.Tensor, model: FaceModel) -> np.ndarray:
+    """(T,) millimetres by which lips that touch at rest have parted, mean over the mouth."""
+    return 1e3 * _apart(posed.numpy()[:, model.samples, 1] - model.points[:, 1], model)
+
+
+def lip_gaps_of_actions(weights: torch.Tensor, model: FaceModel) -> np.ndarray:
+    """(T,) likewise, where the lips move exactly as the free head's actions say."""
+    return 1e3 * _apart(weights.double().numpy() @ model.actions[:, :, 1], model)
+
+
+def _apart(heights: np.ndarray, model: FaceModel) -> np.ndarray:
+    pairs = contact_pairs(model)
+    return (heights[:, pairs[:, 0]] - heights[:, pairs[:, 1]]).mean(1)

@@ -11,63 +11,38 @@ from scipy.optimize import lsq_linear
 from pipeline.heads import AnnyHead, Rig
 from pipeline.motion import ARKIT_NAMES, Motion, load_motion, retarget
 from pipeline.motion.jaw import free_jaw, pitch_of
-from pipeline.motion.maps import library
 from pipeline.motion.maps.action_map import LIMIT, fit_actions, soft_limit
 from pipeline.motion.maps.bounded import solve_bounded
-from pipeline.motion.maps.face_model import EYELIDS, FaceModel
-from pipeline.motion.maps.metric import contact_pairs, face_metric
+from pipeline.motion.maps.face_model import FaceModel
+from pipeline.motion.maps.metric import face_metric
 from pipeline.motion.maps.releases import release_map
 from pipeline.motion.motion import still
-from tests.motion.face_models import flame_like
+from tests.motion.face_models import (
+    CLOSE,
+    OPEN,
+    TONGUE,
+    error_of_round_trip,
+    flame_like,
+    in_the_folder,
+    lip_gaps,
+    lip_gaps_of_actions,
+    on_model,
+    weights_clip,
+)
 
 CLIPS = Path("examples/motions")
-TONGUE = ARKIT_NAMES.index("tongueOut")
-"""No FLAME or SMPL-X has a tongue."""
-OPEN, CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
 
 
 @pytest.fixture(params=[True, False], ids=["eyelids", "no eyelids"])
 def model(request, monkeypatch) -> FaceModel:
     face = flame_like(eyelids=request.param)
-    monkeypatch.setattr(library, "model_on_disk", lambda release: face if release == "flame2020" else None)
+    in_the_folder(monkeypatch, {"flame2020": face})
     return face
 
 
 @pytest.fixture(scope="module")
 def free() -> Rig:
     return AnnyHead().rig
-
-
-def weights_clip(weights: torch.Tensor) -> Motion:
-    return Motion(fps=30, basis="arkit52", expression=weights, **still(len(weights)))
-
-
-def on_model(motion: Motion, model: FaceModel) -> Motion:
-    """The clip as a FLAME file would hold it."""
-    driven = retarget(motion, model.rig, relative=False)
-    turn = {name: driven.rotations[:, joint] for joint, name in enumerate(model.rig.joint_names)}
-    lids = [k for k, name in enumerate(model.rig.expression_names) if name in EYELIDS]
-    return Motion(
-        fps=motion.fps, basis=model.rig.basis, expression=driven.expression[:, list(model.channels)],
-        eyelids=driven.expression[:, lids] if lids else None, global_rotation=turn["root"], neck=turn["neck"],
-        jaw=turn["jaw"], left_eye=turn["left_eye"], right_eye=turn["right_eye"],
-    )  # fmt: skip
-
-
-def error_of_round_trip(motion: Motion, model: FaceModel, free: Rig) -> torch.Tensor:
-    """(T, 52)."""
-    back = retarget(on_model(motion, model), free)
-    assert back.notes == ()
-    return (back.expression - motion.expression.clamp(0, 1)).abs()
-
-
-def lip_gaps(posed: torch.Tensor, model: FaceModel) -> np.ndarray:
-    """(T,) millimetres by which lips that touch at rest have parted, mean over the mouth."""
-    pairs = contact_pairs(model)
-    points = posed.numpy()[:, model.samples]
-    parted = points[:, pairs[:, 0], 1] - points[:, pairs[:, 1], 1]
-    rest = model.points[pairs[:, 0], 1] - model.points[pairs[:, 1], 1]
-    return 1e3 * (parted - rest).mean(1)
 
 
 def test_the_basis_does_not_hold_the_actions(model):
@@ -113,8 +88,10 @@ def test_closed_lips_stay_closed_on_the_model(model):
     assert int(closed.sum()) >= 5
     driven = retarget(motion, model.rig)
     gaps = lip_gaps(model.rig.pose(driven.expression, driven.rotations), model)
-    assert gaps[closed].max() < 0.3
-    assert gaps[closed].min() > -1  # pressed
+    # Below zero, as P, B and M also press the lips: as far as the actions themselves say, and never parted.
+    wanted = lip_gaps_of_actions(weights, model)
+    assert gaps[closed].max() < 0.1
+    assert np.abs(gaps - wanted)[closed].max() < 0.2
     assert gaps[int(weights[:, OPEN].argmax())] > 6
 
 
@@ -204,7 +181,7 @@ def test_expressions_stay_below_the_limit(model):
 
 def test_eyelids_of_a_clip_close_lids_of_a_rig_without_channels(monkeypatch):
     plain = flame_like(eyelids=False)
-    monkeypatch.setattr(library, "model_on_disk", lambda release: plain)
+    in_the_folder(monkeypatch, {"flame2020": plain})
     clip = Motion(fps=30, basis="flame2020", expression=torch.zeros(1, 100), eyelids=torch.ones(1, 2), **still(1))
     blinks = fit_actions(plain).coefficients[[ARKIT_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]]
     np.testing.assert_allclose(retarget(clip, plain.rig).expression[0].numpy(), blinks.sum(0), atol=1e-5)
@@ -212,7 +189,7 @@ def test_eyelids_of_a_clip_close_lids_of_a_rig_without_channels(monkeypatch):
 
 def test_another_release_is_converted_through_the_faces(monkeypatch):
     models = {"flame2023": flame_like("flame2023", seed=1), "flame2020": flame_like("flame2020", seed=0)}
-    monkeypatch.setattr(library, "model_on_disk", models.get)
+    in_the_folder(monkeypatch, models)
     generator = torch.Generator().manual_seed(3)
     clip = Motion(fps=25, basis="flame2023", expression=torch.randn(20, 100, generator=generator), **still(20))
     result = retarget(clip, models["flame2020"].rig)
@@ -236,7 +213,7 @@ def test_a_release_on_another_mesh_is_converted_through_the_free_head():
 
 
 def test_a_clip_of_a_release_that_is_not_here_is_read_by_the_nearest_with_a_note(monkeypatch, free):
-    monkeypatch.setattr(library, "model_on_disk", {"flame2020": flame_like()}.get)
+    in_the_folder(monkeypatch, {"flame2020": flame_like()})
     clip = Motion(fps=25, basis="flame2023", expression=torch.ones(3, 100), **still(3))
     result = retarget(clip, free)
     assert result.expression.any()
@@ -246,7 +223,7 @@ def test_a_clip_of_a_release_that_is_not_here_is_read_by_the_nearest_with_a_note
 
 
 def test_smplx_and_flame_2020_understand_each_other(monkeypatch, free):
-    monkeypatch.setattr(library, "model_on_disk", {"flame2020": flame_like()}.get)
+    in_the_folder(monkeypatch, {"flame2020": flame_like()})
     result = retarget(Motion(fps=25, basis="smplx2020", expression=torch.ones(3, 100), **still(3)), free)
     assert result.expression.any()
     assert result.notes == ()

@@ -147,7 +147,7 @@ def test_flame_expression_is_explained(rig):
     told = " ".join(result.notes)
     assert "The clip's 100 expression coefficients belong to FLAME 2023, whose file is not here" in told
     assert "jaw, eyes, neck and head move" in told
-    assert "FLAME 2023 Open (free for everybody, CC-BY-4.0)" in told
+    assert "FLAME 2023 Open (CC-BY-4.0, open to everybody)" in told
     assert not any("coefficients" in note for note in retarget(clip(2), rig).notes)
 
 

@@ -13,8 +13,8 @@ SPARSITY = 0.004
 """Millimetres, weighted mean over the face, that an action must explain to be there at all."""
 SMOOTHNESS = 0.003
 """mm² that a jump of 1 between two frames must explain, at 30 frames per second."""
-OPPOSITE = ("eyeBlink", "eyeWide")
-"""Almost opposites, which a blink of wide eyes shows at once: sparsity would take both away, so they are left alone."""
+OPPOSITE, OPPOSITE_SPARSITY = ("eyeBlink", "eyeWide"), 0.001
+"""Almost opposites, which a blink of wide eyes shows at once: more sparsity would take both away together."""
 BENT_ROUNDS = 4
 """Rounds in which the part of closed lips that goes with mouthClose · jawOpen settles."""
 GIVEN = BY_JOINT + tuple(name for name in ARKIT_NAMES if name.startswith("eyeLook"))
@@ -34,7 +34,7 @@ def find_actions(fitted: ActionMap, coefficients: Array, given: Array, fps: floa
     half = np.linalg.cholesky(fitted.gram)
     columns, bent = fitted.coefficients @ half, fitted.sealing @ half
     target = coefficients @ half - given[:, joints] @ columns[joints]
-    sparsity = np.array([0.0 if ARKIT_NAMES[k].startswith(OPPOSITE) else SPARSITY for k in searched])
+    sparsity = np.array([OPPOSITE_SPARSITY if ARKIT_NAMES[k].startswith(OPPOSITE) else SPARSITY for k in searched])
     smoothness = SMOOTHNESS * (fps / 30) ** 2
     found = np.zeros_like(given)
     for _ in range(BENT_ROUNDS):
