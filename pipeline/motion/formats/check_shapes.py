@@ -97,12 +97,12 @@ def _frames_of_rotations(tracks: Mapping[str, Numbers]) -> int | None:
 
 def _looks_transposed(name: str, shape: tuple[int, ...], frames: int | None) -> bool:
     rows, columns = shape
-    if not columns or rows == columns or not _fits(name, rows):
+    if not columns or rows in (columns, frames) or not _fits(name, rows):
         return False
     if not _fits(name, columns):
         return True
     if frames is not None:
-        return columns == frames != rows
+        return columns == frames
     return name == "expression" and rows in SURELY_TRANSPOSED and columns not in EXPRESSION_WIDTHS
 
 
