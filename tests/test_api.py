@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import wave
 import zipfile
 from pathlib import Path
 
@@ -18,8 +19,23 @@ from gradio_client.exceptions import AppError
 
 from pipeline.avatar_folder import load_avatar_folder
 from pipeline.formats.ply import read_ply
+from pipeline.motion import ARKIT_NAMES, load_motion
 from tests.app_process import ROOT, running_app
 from tests.hostile import HOSTILE
+from tests.motion.making import pose_array
+from ui.motions import MOTIONS
+
+
+def write_tone(path: Path, seconds: float) -> None:
+    """A voice of sorts: a hum that comes and goes."""
+    times = np.arange(round(16000 * seconds)) / 16000
+    hum = sum(np.sin(2 * np.pi * 120 * part * times) / part for part in range(1, 8))
+    samples = (6000 * hum * np.sin(2 * np.pi * times) ** 2).astype(np.int16)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(samples.tobytes())
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +51,7 @@ def avatar(client):
 
 def test_every_call_is_named_and_documented(client):
     calls = client.view_api(return_format="dict")["named_endpoints"]
-    assert sorted(calls) == ["/animate", "/create", "/export", "/folder", "/play"]
+    assert sorted(calls) == ["/animate", "/create", "/export", "/folder", "/inspect", "/play", "/save"]
     for name, call in calls.items():
         assert all(parameter["parameter_name"] for parameter in call["parameters"]), name
         assert not any(value["label"].startswith("value_") for value in call["returns"]), name
@@ -90,40 +106,117 @@ def test_bad_prompts_are_one_sentence(client, prompt, seed, sentence):
 def test_bad_motion_files_are_one_sentence_and_the_avatar_stays(client, avatar, name, tmp_path):
     path = HOSTILE[name](tmp_path)
     with pytest.raises(AppError) as caught:
-        client.predict(avatar, None, [handle_file(path)], api_name="/play")
+        client.predict(avatar, files=[handle_file(path)], api_name="/play")
     assert "our side" not in str(caught.value), "a defect of ours, not the file's"
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "executed").exists()
-    assert client.predict(avatar, "talk", None, api_name="/play")[0]["clip"]
+    assert client.predict(avatar, "talk", api_name="/play")[0]["clip"]
 
 
 def test_without_a_clip_the_head_rests(client, avatar):
-    shown, notes = client.predict(avatar, None, None, api_name="/play")
+    shown, notes, plot = client.predict(avatar, api_name="/play")
     assert shown["avatar"]
     assert shown["clip"] is None
-    assert notes == ""
+    assert notes == plot == ""
 
 
-def test_an_uploaded_pair_plays_and_says_what_is_missing(client, avatar, tmp_path):
-    np.save(tmp_path / "exp.npy", np.random.randn(9, 100).astype(np.float32))
-    np.save(tmp_path / "pose.npy", (np.random.randn(9, 15) * 0.1).astype(np.float32))
-    pair = [handle_file(tmp_path / "exp.npy"), handle_file(tmp_path / "pose.npy")]
-    shown, notes = client.predict(avatar, None, pair, api_name="/play")
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """An expression and a pose file."""
+    folder = tmp_path_factory.mktemp("pair")
+    np.save(folder / "exp.npy", np.random.default_rng(0).normal(size=(9, 100)).astype(np.float32))
+    np.save(folder / "pose.npy", pose_array(9))
+    return [handle_file(folder / "exp.npy"), handle_file(folder / "pose.npy")]
+
+
+def test_an_uploaded_pair_plays_and_says_what_is_missing(client, avatar, pair):
+    shown, notes, plot = client.predict(avatar, files=pair, api_name="/play")
     assert Path(shown["clip"]).read_bytes()[:4] == b"AP3C"
-    assert "need a FLAME file" in notes
+    assert "FLAME" in notes
+    assert "<svg" in plot
+
+
+def test_what_files_hold_and_what_was_assumed(client, avatar, pair):
+    found = client.predict(pair, api_name="/inspect")
+    assert (found["frames"], found["fps"], found["basis"]) == (9, 25, "flame2023")
+    assumed = {choice["key"]: choice for choice in found["choices"]}
+    assert "25 frames per second were assumed" in assumed["fps"]["sentence"]
+    assert "flame2020" in assumed["basis"]["options"]
+    chosen = client.predict(pair, {"fps": "50", "basis": "flame2020"}, api_name="/inspect")
+    assert (chosen["fps"], chosen["basis"]) == (50, "flame2020")
+
+
+def test_edits_change_what_is_played_and_saved(client, avatar):
+    edits = {"trim": [1, 3], "speed": 2, "mix": {"happy": 0.5}, "repeat": 2}
+    shown, _, plot = client.predict(avatar, "talk", edits=edits, api_name="/play")
+    assert f'data-seconds="{59 / 30:.4f}"' in plot
+    saved, _ = client.predict(avatar, "talk", edits=edits, api_name="/save")
+    clip = load_motion([Path(saved)])
+    assert len(clip) == 60
+    assert float(clip.expression[:, ARKIT_NAMES.index("mouthSmileLeft")].min()) >= 0.37
+    assert shown["clip"]
+
+
+def test_the_parts_of_a_split_clip_are_saved_together(client, avatar, pair, tmp_path):
+    parts, notes = client.predict(avatar, files=pair, edits={"split": [0.2]}, format="flame", api_name="/save")
+    zipfile.ZipFile(parts).extractall(tmp_path)
+    assert [len(load_motion([path])) for path in sorted(tmp_path.iterdir())] == [5, 4]
+    assert "25 frames per second" in notes
+
+
+def test_arkit_weights_for_other_programs(client, avatar):
+    saved, notes = client.predict(avatar, "talk", format="arkit", api_name="/save")
+    assert len(json.loads(Path(saved).read_text())["frames"]) == len(load_motion([MOTIONS / "talk.npz"]))
+    assert "head turns" in notes
+
+
+def test_a_recording_moves_the_lips_and_is_heard(client, avatar, tmp_path):
+    write_tone(tmp_path / "tone.wav", 1.5)
+    shown, notes, _ = client.predict(avatar, speech=handle_file(tmp_path / "tone.wav"), api_name="/play")
+    assert shown["clip"]
+    assert Path(shown["audio"]).stat().st_size > 10_000
+    assert "rough" in notes
+
+
+@pytest.mark.parametrize(
+    ("motion", "sentence"),
+    [
+        ({"clip": "talk", "text": "hello"}, "Clip and text were given"),
+        ({"clip": "talk", "edits": {"sped": 2}}, "no edit 'sped'"),
+        ({"clip": "talk", "edits": {"speed": 99}}, "speed is 99"),
+        ({"clip": "talk", "edits": {"mix": {"bored": 1}}}, "no expression 'bored'"),
+        ({"clip": "talk", "edits": [1]}, "edits are not understood"),
+        ({"clip": "talk", "edits": {"repeat": 100000}}, "cannot be made"),
+        ({"files": "pair", "choices": {"fps": "fast"}}, "fps is 'fast'"),
+        ({"files": "pair", "choices": {"colour": "red"}}, "'colour' cannot be chosen"),
+        ({"files": "pair", "choices": ["fps"]}, "choices are not understood"),
+        ({"text": "hello", "language": "tlh-klingon"}, "tlh-klingon|eSpeak"),
+    ],
+)
+def test_bad_motions_are_one_sentence(client, avatar, pair, motion, sentence):
+    with pytest.raises(AppError, match=f"(?i){sentence}") as caught:
+        client.predict(avatar, **{**motion, **({"files": pair} if "files" in motion else {})}, api_name="/play")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_without_files_there_is_nothing_to_inspect(client):
+    with pytest.raises(AppError, match="No files were given"):
+        client.predict(api_name="/inspect")
 
 
 def test_a_video_of_a_clip(client, avatar):
-    video, file, status = client.predict(avatar, "idle", None, 256, 24, "single", "#00b140", api_name="/animate")
+    video, file, status = client.predict(
+        avatar, "idle", edits={"trim": [0, 1]}, size=256, fps=24, background="#00b140", api_name="/animate"
+    )
     assert Path(video).read_bytes()[4:8] == b"ftyp"
     assert Path(file).name == Path(video).name
-    assert "frames per second" in status
+    assert status.startswith("24 frames")
 
 
 def test_transparent_frames_come_as_a_zip(client, avatar, tmp_path):
     np.save(tmp_path / "pose.npy", np.zeros((3, 15), np.float32))
     files = [handle_file(tmp_path / "pose.npy")]
-    video, file, _ = client.predict(avatar, None, files, 256, 0, "single", "transparent", api_name="/animate")
+    video, file, _ = client.predict(avatar, files=files, size=256, background="transparent", api_name="/animate")
     assert video is None
     assert len(zipfile.ZipFile(file).namelist()) >= 3
 
@@ -131,14 +224,14 @@ def test_transparent_frames_come_as_a_zip(client, avatar, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("0" * 32, "talk", None, 256, 0, "single", "grey"), "create one first"),
-        ((None, None, None, 256, 0, "single", "grey"), "no clip is chosen"),
-        ((None, "talk", None, 256, 0, "single", "mauvish"), "'mauvish' is no colour"),
+        ({"avatar_id": "0" * 32, "clip": "talk"}, "create one first"),
+        ({}, "no motion is chosen"),
+        ({"clip": "talk", "background": "mauvish"}, "'mauvish' is no colour"),
     ],
 )
 def test_bad_video_settings_are_one_sentence(client, avatar, arguments, sentence):
     with pytest.raises(AppError, match=f"(?i){sentence}"):
-        client.predict(arguments[0] or avatar, *arguments[1:], api_name="/animate")
+        client.predict(**{"avatar_id": avatar, "size": 256, **arguments}, api_name="/animate")
 
 
 def test_a_pose_for_other_programs(client, avatar):
@@ -168,7 +261,7 @@ def test_two_people_at_once_get_their_own(app):
     def visit(name: str, prompt: str) -> None:
         visitor = Client(app.url, verbose=False)
         created = visitor.predict(prompt, 5, api_name="/create")
-        played = visitor.predict(created[0], "idle", None, api_name="/play")
+        played = visitor.predict(created[0], "idle", api_name="/play")
         ply = visitor.predict(created[0], api_name="/export")
         made[name] = (created, played, len(read_ply(ply).means))
 
@@ -191,7 +284,7 @@ def test_killed_in_the_middle_of_an_export_no_half_video_stands(tmp_path):
     with running_app(tmp_path) as app:
         client = Client(app.url, verbose=False)
         avatar = client.predict("a bald man", 3, api_name="/create")[0]
-        client.submit(avatar, "range_of_motion", None, 1024, 60, "single", "grey", api_name="/animate")
+        client.submit(avatar, "range_of_motion", size=1024, fps=60, api_name="/animate")
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("animportrait3d-*/*/.*.partial")):
             assert time.monotonic() < deadline, "the export never began"
@@ -207,7 +300,7 @@ def test_a_file_that_nobody_uploaded_is_not_opened(app, avatar, tmp_path):
     """The client would upload a local path; a hostile one names a file of the server."""
     np.save(tmp_path / "secret.npy", np.zeros((3, 15), np.float32))
     stolen = {"path": str(tmp_path / "secret.npy"), "meta": {"_type": "gradio.FileData"}}
-    body = json.dumps({"data": [avatar, None, [stolen]]}).encode()
+    body = json.dumps({"data": [avatar, None, [stolen], None, "", "", "en", {}, {}]}).encode()
     address = f"{app.url}/gradio_api/call/play"
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:

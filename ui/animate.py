@@ -1,4 +1,4 @@
-"""Tab "Animate": a clip moves the head, live in the viewer and as a video."""
+"""Tab "Animate": a motion moves the head, live in the viewer, as a video, and as a file for other programs."""
 
 from __future__ import annotations
 
@@ -7,73 +7,116 @@ import shutil
 import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import gradio as gr
 
 from pipeline.animate import AnimationResult, AnimationSettings, animate_to_video
 from pipeline.errors import UserError
 from pipeline.files import zip_folder
 from pipeline.heads.rig import Rig
-from pipeline.motion import Motion, load_motion, retarget
-from pipeline.rendering.layouts import LAYOUTS, make_shots
+from pipeline.inspection import motion_lines
+from pipeline.motion import Motion, retarget
+from pipeline.motion.edits import apply, parts
+from pipeline.motion.exports import save_motion
+from pipeline.rendering.layouts import make_shots
 from pipeline.rendering.video import parse_background
+from ui.motion_plot import plot
+from ui.motions import MotionRequest, Shelf
 from ui.sentences import capitalised, plain
 from ui.workshop import Workshop
 from viewer.clips import write_clip
 
-MOTIONS = Path(__file__).parents[1] / "examples" / "motions"
-SIZES = (256, 512, 768, 1024)
-FRAME_RATES = (24, 25, 30, 50, 60)
 LONGEST_SECONDS = 120
 """Videos on the page end here, so that nobody holds the machine for hours."""
 MOST_PNG_MEGAPIXELS = 400
 """Transparent frames on the page, all together: about as many megabytes of PNG."""
-BACKGROUNDS = ("grey", "white", "black", "#00b140", "transparent")
 REPORT_EVERY = 0.25
 """Seconds between two progress reports."""
+CLIPS_KEPT = 4
+"""Of an avatar: every edit makes a new one, and the viewer has long fetched the older."""
 
 
-def clip_names() -> list[str]:
-    """Our own clips."""
-    return sorted(path.stem for path in MOTIONS.glob("*.npz"))
+@dataclass(frozen=True)
+class Played:
+    """What the page shows of a motion."""
+
+    shown: dict[str, str | None]
+    """The viewer's value."""
+    notes: str = ""
+    """Markdown: what could not be carried over. What was assumed stands beside the choices of `inspect_files`."""
+    plot: str = ""
+    """HTML of the channels over time."""
 
 
-def clip_label(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def play(workshop: Workshop, shelf: Shelf, avatar_id: str, request: MotionRequest) -> Played:
+    """Bring a motion to a head; without one the head rests.
 
-
-def chosen_clip(name: str | None, files: Sequence[str] | None) -> Motion:
-    """The uploaded files if there are any, otherwise the clip of that name. Raises `UserError`."""
-    if files:
-        return load_motion([Path(file) for file in files])
-    if name is None:
-        raise UserError("no clip is chosen; choose one of ours or upload your own motion")
-    if name not in clip_names():
-        raise UserError(f"there is no clip {name!r}; choose from {', '.join(clip_names())}, or upload your own")
-    return load_motion([MOTIONS / f"{name}.npz"])
-
-
-def play(
-    workshop: Workshop, avatar_id: str, name: str | None, files: Sequence[str] | None
-) -> tuple[dict[str, str | None], str]:
-    """What the viewer shows while the clip plays, and what could not be carried over; without a clip the head rests.
-
-    Raises `UserError` for an unknown id or a clip that cannot be used.
+    Raises `UserError` for an unknown id or a motion that cannot be used.
     """
     avatar, folder = workshop.avatar(avatar_id), workshop.folder(avatar_id)
     glb = str(folder / "avatar" / "avatar.glb")
-    if name is None and not files:
-        return {"avatar": glb}, ""
-    clip = chosen_clip(name, files)
+    if request.is_empty:
+        return Played({"avatar": glb})
+    clip = shelf.edited(request, avatar.rig, folder)
     driven = retarget(clip, avatar.rig)
     path = folder / f"{secrets.token_hex(8)}.clip"
     write_clip(driven, avatar.rig, clip.fps, path)
-    audio = str(clip.audio) if clip.audio else None
-    shown = {"avatar": glb, "clip": str(path), "audio": audio}
-    return shown, notes_text(driven.notes)
+    _keep_last(folder)
+    assumed = {made.sentence for made in clip.assumptions}
+    told = [note for note in driven.notes if note not in assumed]
+    shown = {"avatar": glb, "clip": str(path), "audio": str(clip.audio) if clip.audio else None}
+    return Played(shown, notes_text(told), plot(driven, avatar.rig, clip.fps))
+
+
+def inspect_files(shelf: Shelf, request: MotionRequest) -> dict[str, Any]:
+    """What uploaded files hold: format, length, lines for people, notes, and every choice that may be set by hand.
+
+    Raises `UserError` for files that cannot be used.
+    """
+    if not request.files:
+        raise UserError("no files were given; upload the files of one clip")
+    clip = shelf.motion(request, None)
+    return {
+        "format": clip.format,
+        "frames": len(clip),
+        "fps": clip.fps,
+        "seconds": clip.duration,
+        "basis": clip.basis,
+        "lines": [line for line in motion_lines(clip)[1:] if not line.startswith(("choice:", "note:"))],
+        "notes": list(clip.notes),
+        "choices": [asdict(made) for made in clip.assumptions],
+    }
+
+
+def save(
+    workshop: Workshop, shelf: Shelf, avatar_id: str, request: MotionRequest, kind: str
+) -> tuple[Path, tuple[str, ...]]:
+    """The edited motion as a file of a ``kind`` that `save_motion` knows, and what that file cannot say.
+
+    A clip that is cut into parts, none of which is chosen, gives a zip of all. Raises `UserError`.
+    """
+    avatar, folder = workshop.avatar(avatar_id), workshop.folder(avatar_id)
+    place = folder / secrets.token_hex(8)
+    clip, edits = shelf.motion(request, folder), parts(request.edits)
+    saved = [
+        save_motion(
+            apply(clip, part, avatar.rig, folder),
+            kind,
+            place / f"part{number + 1}" if len(edits) > 1 else place,
+            avatar.rig,
+        )
+        for number, part in enumerate(edits)
+    ]
+    notes = tuple(dict.fromkeys(note for _, told in saved for note in told))
+    if len(saved) == 1:
+        return saved[0][0], notes
+    packed = place / "all"
+    packed.mkdir()
+    for number, (path, _) in enumerate(saved):
+        path.rename(packed / f"{path.stem}_{number + 1}{path.suffix}")
+    zip_folder(packed, place / "motion_parts.zip")
+    return place / "motion_parts.zip", notes
 
 
 def notes_text(notes: Sequence[str]) -> str:
@@ -94,19 +137,15 @@ class Export:
 
 
 def export_video(
-    workshop: Workshop,
-    avatar_id: str,
-    name: str | None,
-    files: Sequence[str] | None,
-    settings: AnimationSettings,
+    workshop: Workshop, shelf: Shelf, avatar_id: str, request: MotionRequest, settings: AnimationSettings
 ) -> Generator[tuple[Path | None, Export]]:
     """Make the video; yields (None, progress) while it grows and (path, result) at the end.
 
     A transparent background gives a zip of PNG frames. Closing the iterator cancels the export, which leaves nothing
-    behind. Raises `UserError` for a clip or settings that cannot be used.
+    behind. Raises `UserError` for a motion or settings that cannot be used.
     """
     avatar, folder = workshop.avatar(avatar_id), workshop.folder(avatar_id)
-    clip = chosen_clip(name, files)
+    clip = shelf.edited(request, avatar.rig, folder)
     frames = parse_background(settings.background) is None
     _check_amount(clip, avatar.rig, settings, frames)
     target = folder / f"{secrets.token_hex(8)}{'-frames' if frames else '.mp4'}"
@@ -133,7 +172,8 @@ def _check_amount(clip: Motion, rig: Rig, settings: AnimationSettings, frames: b
     """Raise `UserError` for more than the page makes for one visitor; the command line has no such limits."""
     if clip.duration > LONGEST_SECONDS:
         raise UserError(
-            f"the clip lasts {clip.duration:.0f} seconds; the page makes videos of up to {LONGEST_SECONDS} seconds"
+            f"the clip lasts {clip.duration:.0f} seconds; the page makes videos of up to {LONGEST_SECONDS} seconds: "
+            "trim it under Edit"
         )
     if not frames:
         return
@@ -148,30 +188,8 @@ def _check_amount(clip: Motion, rig: Rig, settings: AnimationSettings, frames: b
         )
 
 
-def animate_tab() -> dict[str, Any]:
-    """The tab's parts, by name."""
-    choices = [(clip_label(name), name) for name in clip_names()]
-    clip = gr.Radio(choices, value=None, label="Play a clip", elem_id="clip")
-    files = gr.File(label="Or your own motion", file_count="multiple", height=116, elem_id="motion-files")
-    gr.Markdown("An .npz clip, or AnimPortrait3D's expression and pose .npy; a .wav adds sound.", elem_id="motion-help")
-    notes = gr.Markdown(label="notes", elem_id="motion-notes")
-    with gr.Column(elem_id="video-settings"):
-        layout = gr.Radio(
-            [(clip_label(name), name) for name in LAYOUTS], value="single", label="Make a video", elem_id="layout"
-        )
-        with gr.Row():
-            size = gr.Dropdown([(f"{size} px", size) for size in SIZES], value=512, label="Size", min_width=80)
-            fps = gr.Dropdown([("Auto", 0), *FRAME_RATES], value=0, label="Frames / s", min_width=80)
-            background = gr.Dropdown(
-                list(BACKGROUNDS), value="grey", label="Background", allow_custom_value=True, min_width=80
-            )
-        export = gr.Button("Export MP4", variant="primary", elem_id="export")
-        cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
-    status = gr.Markdown(label="line", elem_id="export-status")
-    video = gr.Video(label="video file", show_label=False, interactive=False, visible=False, elem_id="video")
-    video_file = gr.DownloadButton("Download", visible=False, elem_id="video-file")
-    return {
-        "clip": clip, "files": files, "notes": notes, "size": size, "fps": fps, "layout": layout,
-        "background": background, "export": export, "cancel": cancel, "status": status, "video": video,
-        "video_file": video_file,
-    }  # fmt: skip
+def _keep_last(folder: Path) -> None:
+    """Delete all but the newest clips of an avatar."""
+    clips = sorted(folder.glob("*.clip"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in clips[CLIPS_KEPT:]:
+        path.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,15 +60,16 @@ GROUPS = _groups()
 """Group → its ARKit actions. Blinks are in none: a weaker blink would leave the eyes half shut."""
 
 
-def trim(motion: Motion, start: float, stop: float) -> Motion:
-    """What lies between two moments (seconds), to the nearest frame.
+def trim(motion: Motion, start: float, stop: float | None = None) -> Motion:
+    """What lies between two moments (seconds), to the nearest frame; up to the end without ``stop``.
 
     The sound stays with a clip that keeps its beginning. Raises `MotionError` where nothing would be left.
     """
-    first, last = round(start * motion.fps), min(round(stop * motion.fps), len(motion))
-    if not 0 <= first < last:
+    end = motion.duration if stop is None else min(stop, motion.duration)
+    if not (0 <= start < end and (first := round(start * motion.fps)) < (last := round(end * motion.fps))):
+        told = "the end" if stop is None else f"{stop:g} s"
         raise MotionError(
-            f"nothing lies between {start:g} and {stop:g} s; the clip lasts {motion.duration:.2f} s, and a part of it "
+            f"nothing lies between {start:g} s and {told}; the clip lasts {motion.duration:.2f} s, and a part of it "
             "has at least one frame"
         )
     return motion.slice(first, last)
@@ -77,7 +77,8 @@ def trim(motion: Motion, start: float, stop: float) -> Motion:
 
 def split(motion: Motion, times: Sequence[float]) -> list[Motion]:
     """The parts before, between and after moments (seconds), in order. Raises `MotionError` for an empty part."""
-    return [trim(motion, start, stop) for start, stop in pairwise([0.0, *sorted(times), motion.duration])]
+    starts, stops = [0.0, *sorted(times)], [*sorted(times), None]
+    return [trim(motion, start, stop) for start, stop in zip(starts, stops, strict=True)]
 
 
 def repeat(motion: Motion, times: int) -> Motion:

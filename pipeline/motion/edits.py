@@ -4,6 +4,7 @@ around as JSON; `apply` carries it out, in one order for preview, video and file
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -30,8 +31,8 @@ class Edits:
     """Seconds at which the clip is cut."""
     part: int = 0
     """Which part of the cut clip is meant, from 1; 0 for the whole."""
-    trim: tuple[float, float] | None = None
-    """Seconds of that part at which it begins and ends."""
+    trim: tuple[float, float | None] | None = None
+    """Seconds of that part at which the clip begins and ends; None for the end that it has."""
     speed: float = 1.0
     """0.25..4 times as fast."""
     smooth: float = 0.0
@@ -54,6 +55,8 @@ class Edits:
         """From ``{"speed": 1.2, …}``, text or parsed; empty for no change. Raises `MotionError` for anything else."""
         try:
             values = json.loads(data or "{}") if isinstance(data, str) else data or {}
+            if not isinstance(values, dict):
+                raise TypeError
             known = {known.name for known in fields(cls)}
             if unknown := [name for name in values if name not in known]:
                 raise MotionError(f"there is no edit {unknown[0]!r}; there are {', '.join(sorted(known))}")
@@ -67,6 +70,13 @@ class Edits:
         """What differs from no change, as `from_json` takes it."""
         plain = asdict(Edits())
         return json.dumps({name: value for name, value in asdict(self).items() if value != plain[name]})
+
+    def moment(self, seconds: float, duration: float) -> float:
+        """Second of the uncut clip that is on the screen ``seconds`` into the edited one, which lasts ``duration``."""
+        start = [0.0, *sorted(self.split)][self.part - 1] if self.part else 0.0
+        if self.trim is not None:
+            start += self.trim[0]
+        return start + seconds % (duration / self.repeat) * self.speed
 
     @property
     def need_names(self) -> bool:
@@ -133,25 +143,31 @@ def _with_sound(
     return replace(motion, audio=edit_sound(sound, folder, start, once, edits.speed, edits.repeat))
 
 
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not math.isfinite(number := float(value)):
+        raise TypeError
+    return number
+
+
 def _numbers(value: Any) -> tuple[float, ...]:
     if not isinstance(value, list | tuple) or len(value) > MOST_CUTS:
         raise TypeError
-    return tuple(float(number) for number in value)
+    return tuple(_number(item) for item in value)
 
 
-def _trim(value: Any) -> tuple[float, float] | None:
+def _trim(value: Any) -> tuple[float, float | None] | None:
     if value is None:
         return None
-    start, stop = _numbers(value)
-    return start, stop
+    start, stop = value
+    return _number(start), None if stop is None else _number(stop)
 
 
 def _amounts(value: Any) -> dict[str, float]:
-    return {str(name): float(amount) for name, amount in value.items()}
+    return {str(name): _number(amount) for name, amount in value.items()}
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
-    "split": _numbers, "part": int, "trim": _trim, "speed": float, "smooth": float, "scale": _amounts, "mix": _amounts,
-    "blinks": float, "seed": int, "fade": float, "repeat": int,
+    "split": _numbers, "part": int, "trim": _trim, "speed": _number, "smooth": _number, "scale": _amounts,
+    "mix": _amounts, "blinks": _number, "seed": int, "fade": _number, "repeat": int,
 }  # fmt: skip
 """Edit → what reads its JSON value."""

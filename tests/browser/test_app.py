@@ -78,6 +78,7 @@ def test_a_clip_plays(visit: Page):
 
 def test_the_video_has_the_clips_frames(visit: Page, tmp_path: Path):
     visit.get_by_role("tab", name="Animate").click()
+    visit.get_by_role("tab", name="Your file").click()
     np.save(tmp_path / "pose.npy", talking_pose())
     visit.set_input_files("#motion-files input[type=file]", tmp_path / "pose.npy")
     visit.wait_for_function(f"Math.abs({VIEWER}.info().duration - 12 / 25) < 0.1")
@@ -91,6 +92,7 @@ def test_the_video_has_the_clips_frames(visit: Page, tmp_path: Path):
 
 
 def test_our_clip_puts_the_files_aside(visit: Page):
+    visit.get_by_role("tab", name="Clips").click()
     visit.get_by_label("Idle", exact=True).check()
     visit.wait_for_function(f"{VIEWER}.info().duration > 1")
     expect(visit.locator("#motion-files")).not_to_contain_text("pose")

@@ -56,7 +56,7 @@ def test_trim_keeps_the_frames_between():
     assert len(trim(clip, 1, 99)) == 25
 
 
-@pytest.mark.parametrize(("start", "stop"), [(1, 1), (2, 1), (-1, 1), (9, 10), (0, -1)])
+@pytest.mark.parametrize(("start", "stop"), [(1, 1), (2, 1), (-1, 1), (9, 10), (0, -1), (math.nan, 1), (2, None)])
 def test_nothing_left_is_a_sentence(start, stop):
     with pytest.raises(UserError, match=r"the clip lasts 2\.00 s"):
         trim(a_motion(50), start, stop)

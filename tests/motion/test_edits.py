@@ -60,10 +60,12 @@ def test_json_there_and_back():
     [
         ({"sped": 2}, "no edit 'sped'"),
         ("{", "must look like"),
-        ([1, 2], "must look like|no edit"),
+        ([1, 2], "must look like"),
         ("12", "must look like"),
         ({"trim": [1]}, "must look like"),
         ({"trim": "ab"}, "must look like"),
+        ('{"speed": NaN}', "must look like"),
+        ({"blinks": True}, "must look like"),
         ({"speed": "fast"}, "must look like"),
         ({"scale": [1]}, "must look like"),
         ({"repeat": float("inf")}, "must look like"),
@@ -75,6 +77,13 @@ def test_what_is_no_edit_is_one_sentence(data, told):
     with pytest.raises(UserError, match=told) as caught:
         Edits.from_json(data)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_moment_on_screen_is_found_in_the_uncut_clip():
+    edits = Edits(split=(2.0,), part=2, trim=(0.5, None), speed=2.0, repeat=2)
+    assert edits.moment(0.25, 2.0) == pytest.approx(3.0)
+    assert edits.moment(1.25, 2.0) == pytest.approx(3.0)
+    assert Edits().moment(1.25, 2.0) == pytest.approx(1.25)
 
 
 def test_no_edits_are_the_clip_itself():

@@ -8,6 +8,7 @@ from pipeline.errors import UserError
 from pipeline.motion import write_motion
 from tests.motion.making import a_motion
 from ui.animate import export_video
+from ui.motions import Shelf, motion_request
 from ui.workshop import Workshop
 
 
@@ -40,4 +41,4 @@ def avatar(workshop):
 def test_too_much_is_refused_before_anything_is_drawn(workshop, avatar, tmp_path, frames, settings, sentence):
     write_motion(a_motion(frames, fps=25.0, expression=torch.zeros(frames, 100)), tmp_path / "long.npz")
     with pytest.raises(UserError, match=sentence):
-        next(export_video(workshop, avatar, None, [str(tmp_path / "long.npz")], settings))
+        next(export_video(workshop, Shelf(), avatar, motion_request(files=[str(tmp_path / "long.npz")]), settings))

@@ -7,6 +7,7 @@ export function mount(element, props, watch) {
   const theme = document.body.classList.contains('dark') ? 'dark' : 'light';
   const place = element.querySelector('.avatar-viewer-place');
   const viewer = place.viewer = createViewer(place, {theme, hint: props.hint}); // the page's own buttons ask it for the pose
+  document.dispatchEvent(new Event('avatar-viewer')); // a plot may wait for it
   const paused = matchMedia('(prefers-reduced-motion: reduce)').matches;
   let shown = {};
   const show = async () => {
