@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from pipeline.motion.motion import ARKIT_NAMES
 FEWEST_ACTIONS = 10
 """Names of actions that a file must have to be taken as one of facial actions."""
 MOST_TOLD = 6
+LONGEST_NAME = 128
 SIDE = re.compile(r"[^a-zA-Z0-9]+([lLrR])$")
 NEUTRAL = "neutral"
 """MediaPipe's first column, which moves nothing."""
@@ -40,7 +42,12 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
 
 def letters(name: str) -> str:
     """A column's name without case, spaces and signs; a closing _L or _R becomes the side."""
-    full = SIDE.sub(lambda side: "left" if side[1] in "lL" else "right", name.strip()[:128].rpartition(".")[2])
+    return _letters(name[:LONGEST_NAME])
+
+
+@lru_cache(maxsize=1024)
+def _letters(name: str) -> str:
+    full = SIDE.sub(lambda side: "left" if side[1] in "lL" else "right", name.strip().rpartition(".")[2])
     return re.sub(r"[^a-z0-9]", "", full.lower())
 
 

@@ -20,6 +20,10 @@ MOST_LISTS = 600_000
 """Lists and objects: 10,000 frames of 52 named scores each. One of them takes up to 232 bytes of memory."""
 MOST_VALUES = 6_000_000
 """Numbers, texts and the like: 36,000 frames of 100 numbers, with room."""
+MOST_ESCAPES = 100_000
+"""Backslashes, of which each costs the parser a hundred bytes."""
+LONGEST_NUMBER = re.compile(rb"[0-9]{400}")
+"""Reading whole numbers takes time with the square of their digits."""
 BLOCK = 2**20
 ESCAPED = re.compile(rb"\\.", re.DOTALL)
 BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
@@ -50,8 +54,8 @@ class JsonFile:
 
     def summary(self) -> str:
         """What is in it, for an error message."""
-        told = ", ".join(key[:32] for key in self.keys()[:12])
-        return f"{self.name} with {told or 'a list'}"
+        told = ", ".join(key[:32] for key in self.keys()[:12]) or "a list"
+        return f"{self.name} with {''.join(letter if letter.isprintable() else ' ' for letter in told)}"
 
 
 def open_json(path: Path) -> JsonFile:
@@ -97,6 +101,8 @@ def number_of(value: Any) -> float | None:
 
 def _check_structure(raw: bytes, path: Path) -> None:
     """Depth and counts, block by block, brackets within quotes left out."""
+    if raw.count(b"\\") > MOST_ESCAPES or LONGEST_NUMBER.search(raw):
+        raise MotionError(f"{path.name} holds texts or numbers that no motion clip has")
     text = ESCAPED.sub(b"__", raw) if b"\\" in raw else raw
     depth = lists = values = 0
     quoted = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ def _open(path: Path, workspace: Path) -> Source:
 
 
 def _convert(path: Path, kind: str, workspace: Path) -> ArrayFile:
-    target = workspace / f"{len(list(workspace.iterdir()))}.npz"
+    target = workspace / f"{uuid.uuid4().hex}.npz"
     convert(path, target)
     return replace(open_arrays(target), shown_name=path.name, origin=kind)
 

@@ -18,6 +18,8 @@ from pipeline.motion.motion import MOST_FRAMES
 MOST_BYTES = 50 * 2**20
 MOST_COLUMNS = 128
 LONGEST_LINE = 16384
+MOST_LINES = 4 * MOST_FRAMES
+"""Empty ones included."""
 HEAD_LINES = 4
 """How far a file is read to learn what it is."""
 SEPARATORS = ",;\t"
@@ -45,7 +47,8 @@ class TableFile:
 
     def summary(self) -> str:
         """The columns, for an error message."""
-        return f"{self.name} with columns {', '.join(name[:32] for name in self.columns[:12])}"
+        told = ", ".join(name[:32] for name in self.columns[:12])
+        return f"{self.name} with columns {''.join(letter if letter.isprintable() else ' ' for letter in told)}"
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Every line that is not empty with its number from 1, the names among them. Raises `MotionError` for what is
@@ -56,6 +59,8 @@ class TableFile:
                 for row in reader:
                     if any(row):
                         yield reader.line_num, row
+                    if reader.line_num > MOST_LINES:
+                        raise MotionError(f"{self.name} has more than {MOST_LINES} lines; a clip has one line a frame")
         except (UnicodeError, csv.Error) as error:
             raise MotionError(NO_TEXT.format(self.name)) from error
 

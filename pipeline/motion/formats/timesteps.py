@@ -37,8 +37,8 @@ def by_timestep(arrays: Mapping[str, Numbers], steps: Numbers, notes: list[str])
 
 def usual_step(numbers: Numbers) -> int:
     """The commonest distance between neighbouring frame numbers, at least 1."""
-    apart = np.diff(numbers)
-    return max(1, int(np.bincount(np.clip(apart, 0, 1000)).argmax())) if len(apart) else 1
+    apart = np.diff(np.nan_to_num(numbers.astype(np.float64))).clip(0, 1000).astype(np.int64)
+    return max(1, int(np.bincount(apart).argmax())) if len(apart) else 1
 
 
 def _places(numbers: NDArray[np.int64], notes: list[str]) -> NDArray[np.int64]:
