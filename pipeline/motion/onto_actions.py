@@ -100,15 +100,24 @@ def _read_coefficients(motion: Motion, given: Tensor, notes: list[str]) -> Tenso
         notes.append(_how_to_understand(motion.basis, width))
         return given
     if not same_space(motion.basis, release):
-        notes.append(
-            f"Approximate expression space: the clip's coefficients are {title_of(motion.basis)}'s and were read as "
-            f"{title_of(release)}'s, the nearest model here."
-        )
+        notes.append(read_as(motion.basis, release))
     shared = min(width, len(model.channels))
     coefficients = torch.zeros(len(motion), len(model.channels), dtype=torch.float64)
     coefficients[:, :shared] = motion.expression[:, :shared]
     found = find_actions(fit_actions(model), coefficients.numpy(), given.double().numpy(), motion.fps)
     return torch.from_numpy(found).float().clamp(0, 1)
+
+
+def read_as(basis: str, release: str) -> str:
+    """The sentence on coefficients of one release that were taken for those of another."""
+    if basis == "unknown":
+        return (
+            f"It is not known which model the clip's coefficients belong to; they were read as {title_of(release)}'s."
+        )
+    return (
+        f"Approximate expression space: the clip's coefficients are {title_of(basis)}'s and were read as "
+        f"{title_of(release)}'s; with the file of {title_of(basis)} in the models folder they are understood fully."
+    )
 
 
 def _how_to_understand(basis: str, width: int) -> str:

@@ -14,7 +14,7 @@ from pipeline.motion.maps.face_model import EYELIDS
 from pipeline.motion.maps.library import model_for_rig, model_of, title_of
 from pipeline.motion.maps.releases import release_map, same_space
 from pipeline.motion.motion import ARKIT_NAMES, Motion
-from pipeline.motion.onto_actions import EYES, arkit_weights
+from pipeline.motion.onto_actions import EYES, arkit_weights, read_as
 
 JAW_RANGE = (-0.05, 0.6)
 """Radians within which actions may turn the jaw about x."""
@@ -69,15 +69,11 @@ def _same_or_nearest(motion: Motion, rig: Rig, notes: list[str]) -> Tensor:
     """The clip's coefficients (T, C) in the rig's release."""
     if same_space(motion.basis, rig.basis):
         return motion.expression
-    theirs, ours = title_of(motion.basis), title_of(rig.basis)
     source = model_of(motion.basis)
     if source is None:
-        notes.append(
-            f"Approximate expression space: the clip's coefficients are {theirs}'s and this head is {ours}; they were "
-            "used as they are. With both models' files here they are converted."
-        )
+        notes.append(read_as(motion.basis, rig.basis))
         return motion.expression
-    notes.append(f"The clip's expression was converted from {theirs} to {ours}.")
+    notes.append(f"The clip's expression was converted from {title_of(motion.basis)} to {title_of(rig.basis)}.")
     conversion = torch.from_numpy(release_map(source, model_for_rig(rig))).float()
     shared = min(motion.expression.shape[1], len(conversion))
     return motion.expression[:, :shared] @ conversion[:shared]

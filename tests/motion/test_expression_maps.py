@@ -232,7 +232,9 @@ def test_smplx_and_flame_2020_understand_each_other(monkeypatch, free):
 def test_bounded_least_squares_against_scipy():
     random = np.random.default_rng(0)
     columns, targets = random.normal(size=(12, 30)), random.normal(size=(8, 30)) * 2
-    found = solve_bounded(columns, targets, np.full((8, 12), 0.6), sparsity=np.zeros(12), smoothness=0.0)
+    found = solve_bounded(
+        columns, targets, np.zeros((8, 12)), np.full((8, 12), 0.6), sparsity=np.zeros(12), smoothness=0.0
+    )
     for row, target in zip(found, targets, strict=True):
         np.testing.assert_allclose(row, lsq_linear(columns.T, target, (0, 0.6)).x, atol=2e-3)
 
@@ -241,7 +243,7 @@ def test_smoothing_and_sparsity_of_the_solver():
     columns = np.eye(3)
     targets = np.zeros((9, 3))
     targets[4, 0], targets[:, 1] = 1.0, 0.05
-    found = solve_bounded(columns, targets, np.ones((9, 3)), sparsity=np.full(3, 0.1), smoothness=0.5)
+    found = solve_bounded(columns, targets, np.zeros((9, 3)), np.ones((9, 3)), sparsity=np.full(3, 0.1), smoothness=0.5)
     assert not found[:, 1:].any()
     assert 0.2 < found[4, 0] < 0.6
     assert found[4, 0] > found[3, 0] > 0

@@ -39,5 +39,6 @@ def find_actions(fitted: ActionMap, coefficients: Array, given: Array, fps: floa
     found = np.zeros_like(given)
     for _ in range(BENT_ROUNDS):
         rest = target - (found[:, CLOSE] * given[:, OPEN])[:, None] * bent
-        found[:, searched] = solve_bounded(columns[searched], rest, upper[:, searched], sparsity, smoothness)
+        start = found[:, searched]
+        found[:, searched] = solve_bounded(columns[searched], rest, start, upper[:, searched], sparsity, smoothness)
     return given + found
