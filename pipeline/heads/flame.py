@@ -66,7 +66,7 @@ class FlameHead:
     @cached_property
     def correspondence(self) -> Correspondence:
         """The template registered with the free head; the first time for a model takes seconds."""
-        return registered(_surface(self._body), _skeleton(self._body), self._official, self._model.folder)
+        return registered(_surface(self._body), _skeleton(self._body), self._official)
 
     @cached_property
     def rig(self) -> Rig:

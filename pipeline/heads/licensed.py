@@ -17,6 +17,7 @@ from pipeline.heads import anny_space, correspondence, registration, surface_mat
 from pipeline.heads.anatomy import anatomy
 from pipeline.heads.anny_file import HEAD_FILE
 from pipeline.heads.correspondence import Correspondence, correspond
+from pipeline.heads.model_cache import cache_folder
 from pipeline.heads.official_files import OfficialFiles
 from pipeline.heads.rig import Rig
 
@@ -50,9 +51,9 @@ class Surface:
     uv: Tensor | None = None
 
 
-def registered(surface: Surface, skeleton: Skeleton, official: OfficialFiles, folder: Path) -> Correspondence:
-    """The correspondence of a surface's template, read from ``folder`` when it was made there before."""
-    path = folder / f"correspondence-{_digest(surface, official)}.npz"
+def registered(surface: Surface, skeleton: Skeleton, official: OfficialFiles) -> Correspondence:
+    """The correspondence of a surface's template, kept beside the converted models and made once."""
+    path = cache_folder() / f"registered-{_digest(surface, official)}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as stored:
             return Correspondence(**{name: torch.from_numpy(stored[name]) for name in stored.files})

@@ -95,7 +95,7 @@ class SmplxHead:
     def correspondence(self) -> Correspondence:
         """The neutral bust registered with the free head; the first time for a model takes seconds."""
         neutral = self._bust(torch.zeros_like(self.shape)).surface
-        return registered(neutral, SKELETON, self._official(neutral.faces), self._model.folder)
+        return registered(neutral, SKELETON, self._official(neutral.faces))
 
     @cached_property
     def rig(self) -> Rig:

@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from tests.heads.models import write_flame, write_smplx
-
+OTHER = b"\0" * 2_000_000
+"""In place of the models that are not looked at."""
 README = b"%PDF-1.4 licence"
 
 
-def write_flame_archive(folder: Path, release: str) -> Path:
-    """``FLAME2020.zip``, ``FLAME2023.zip`` or ``FLAME2023Open.zip``."""
-    contents = {
-        "flame2020": ("FLAME2020.zip", {"generic_model.pkl": "flame2020", "male_model.pkl": "flame2019"}, "Readme.pdf"),
-        "flame2023": (
-            "FLAME2023.zip",
-            {"flame2023.pkl": "flame2023", "flame2023_no_jaw.pkl": "flame2023_no_jaw"},
-            "Readme.pdf",
-        ),
-        "flame2023_open": (
-            "FLAME2023Open.zip",
-            {"flame2023_Open.pkl": "flame2023_open"},
-            "FLAME2023_Open Readme.pdf",
-        ),
-    }
-    name, members, readme = contents[release]
-    with tempfile.TemporaryDirectory() as place:
-        for member, source in members.items():
-            write_flame(Path(place), source, member)
-        return _zipped(folder / name, {member: Path(place) / member for member in members}, readme)
+def write_flame_archives(folder: Path, file_of: Callable[[str], Path]) -> None:
+    """``FLAME2020.zip``, ``FLAME2023.zip`` and ``FLAME2023Open.zip``; ``file_of`` gives the model of a release."""
+    _zipped(
+        folder / "FLAME2020.zip",
+        {"generic_model.pkl": file_of("flame2020"), "female_model.pkl": OTHER, "male_model.pkl": OTHER},
+        "Readme.pdf",
+        zipfile.ZIP_DEFLATED,
+    )
+    jaws = {"flame2023.pkl": file_of("flame2023"), "flame2023_no_jaw.pkl": file_of("flame2023_no_jaw")}
+    _zipped(folder / "FLAME2023.zip", jaws, "Readme.pdf")
+    _zipped(
+        folder / "FLAME2023Open.zip",
+        {"flame2023_Open.pkl": file_of("flame2023_open")},
+        "FLAME2023_Open Readme.pdf",
+    )
 
 
-def write_smplx_archive(folder: Path, **changed: np.ndarray) -> Path:
-    """``models_smplx_v1_1.zip``: three genders below ``models/smplx``; only the neutral ones are whole here."""
-    with tempfile.TemporaryDirectory() as place:
-        neutral = write_smplx(Path(place), "SMPLX_NEUTRAL.npz", **changed)
-        other = Path(place) / "other"
-        other.write_bytes(b"\0" * 2_000_000)
-        members = {"SMPLX_NEUTRAL.npz": neutral, "SMPLX_NEUTRAL.pkl": other, "SMPLX_FEMALE.npz": other}
-        return _zipped(
-            folder / "models_smplx_v1_1.zip",
-            {f"models/smplx/{name}": file for name, file in members.items()},
-            "LICENSE",
-        )
+def write_smplx_archive(folder: Path, neutral: Path) -> None:
+    """``models_smplx_v1_1.zip``: three genders, as npz and pkl, below ``models/smplx``."""
+    members = {"SMPLX_NEUTRAL.npz": neutral, "SMPLX_NEUTRAL.pkl": OTHER, "SMPLX_FEMALE.npz": OTHER}
+    _zipped(
+        folder / "models_smplx_v1_1.zip", {f"models/smplx/{name}": file for name, file in members.items()}, "LICENSE"
+    )
 
 
-def _zipped(path: Path, members: dict[str, Path], readme: str) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, file in members.items():
-            archive.write(file, name)
+def _zipped(path: Path, members: dict[str, Path | bytes], readme: str, method: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", method, compresslevel=1) as archive:
+        for name, content in members.items():
+            if isinstance(content, bytes):
+                archive.writestr(name, content)
+            else:
+                archive.write(content, name)
         archive.writestr(readme, README)
-    return path

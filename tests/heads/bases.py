@@ -49,7 +49,7 @@ def shape_basis(seed: int, points_of: Callable[[np.ndarray], np.ndarray], count:
     """(V, 3, count): principal directions of random identities (one standard deviation each), then smooth fields."""
     rng = np.random.default_rng(seed)
     people = np.stack([points_of(anny_vertices(*random_identity(rng))).ravel() for _ in range(48)])
-    _, values, directions = np.linalg.svd(people - people.mean(0), full_matrices=False)
+    values, directions = principal_directions(people - people.mean(0))
     known = min(40, count)
     principal = directions[:known].T * (values[:known] / np.sqrt(len(people)))
     points = people.mean(0).reshape(-1, 3)
@@ -70,10 +70,17 @@ def expression_basis(seed: int, identity: tuple[tuple[str, float], ...], count: 
     centres = points[:FLAME_SKIN][face > 0.5]
     sources += [_skin_only(bumps(points, centres, rng.uniform(0.008, 0.02), 0.003, rng)) for _ in range(90)]
     samples = rng.normal(size=(400, len(sources))) @ np.array(sources).reshape(len(sources), -1)
-    _, values, directions = np.linalg.svd(samples, full_matrices=False)
+    values, directions = principal_directions(samples)
     basis = directions[:count].T * (values[:count] / values[0])
     strongest = np.linalg.norm(basis[:, 0].reshape(-1, 3), axis=1).max()
     return (basis * (0.006 / strongest)).reshape(-1, 3, count)
+
+
+def principal_directions(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Singular values, falling, and right singular vectors of a wide matrix (N, M), by its small Gram matrix."""
+    squares, left = np.linalg.eigh(samples @ samples.T)
+    values = np.sqrt(squares[::-1].clip(1e-18))
+    return values, (left[:, ::-1] / values).T @ samples
 
 
 def distorted_action(rig: Rig, name: str, rng: np.random.Generator) -> np.ndarray:
