@@ -19,6 +19,8 @@ Source = ArrayFile | TableFile | JsonFile | FolderFile
 MOST_BYTES = 256 * 2**20
 SOUND_MAGIC = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
 JSON_START = (b"{", b"[")
+BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+"""Spaces, and the marks of UTF-8 and UTF-16."""
 
 
 def open_source(path: Path, workspace: Path) -> Source:
@@ -43,7 +45,7 @@ def open_source(path: Path, workspace: Path) -> Source:
 
 def _open(path: Path, workspace: Path) -> Source:
     with open(path, "rb") as file:
-        start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+        start = file.read(64).lstrip(BEFORE_JSON)
     kind = foreign_kind(path)
     if kind is not None:
         return _convert(path, kind, workspace)
@@ -51,7 +53,7 @@ def _open(path: Path, workspace: Path) -> Source:
         return open_arrays(path)
     if start.startswith(ZIP_MAGIC):
         return open_arrays(path) if _is_npz(path) else open_zip(path, workspace)
-    return open_json(path) if start.startswith(JSON_START) else open_table(path)
+    return open_json(path) if start.replace(b"\0", b"").startswith(JSON_START) else open_table(path)
 
 
 def _convert(path: Path, kind: str, workspace: Path) -> ArrayFile:

@@ -123,7 +123,8 @@ def open_table(path: Path) -> TableFile:
             lines = [text.readline(LONGEST_LINE) for _ in range(HEAD_LINES)]
         if any("\0" in line for line in lines):
             raise MotionError(NO_TEXT.format(path.name))
-        separator = max(SEPARATORS, key="".join(lines).count)
+        names = next((line for line in lines if line.strip()), "")  # below them commas may be decimal points
+        separator = max(SEPARATORS, key=names.count)
         head = tuple(tuple(cell.strip() for cell in row) for row in csv.reader(lines, delimiter=separator) if any(row))
     except (UnicodeError, csv.Error) as error:
         raise MotionError(NO_TEXT.format(path.name)) from error
