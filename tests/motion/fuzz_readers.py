@@ -22,7 +22,8 @@ import tempfile
 import time
 import traceback
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +82,21 @@ class Spoiler:
         """The files of every clip."""
         return list(self._clips.values())
 
-    def spoil(self, dice: random.Random) -> tuple[str, list[Path], Callable[[], None], str]:
-        """Layout, paths to load, what mends the files again, and what was done."""
-        name = dice.choice(sorted(self._clips))
-        paths = self._clips[name]
+    @contextmanager
+    def spoilt(self, dice: random.Random) -> Iterator[tuple[list[Path], str]]:
+        """The files of a clip, one of them spoilt until the block ends, and what was done."""
+        paths = self._clips[dice.choice(sorted(self._clips))]
         files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*.*")))]
         file = dice.choice([file for file in files if file.is_file()])
-        whole = file.read_bytes()
         how = dice.choice((*ANY_FILE, *KNOWN_FILES.get(file.suffix, ())))
-        file.write_bytes(how(whole, dice))
-        if dice.random() < 0.1:
-            paths = [*paths, *self._clips[dice.choice(sorted(self._clips))]]
-        return name, paths, lambda: file.write_bytes(whole) and None, f"{how.__name__} of {file.name}"
+        whole = file.read_bytes()
+        spoilt = how(whole, dice)
+        more = self._clips[dice.choice(sorted(self._clips))] if dice.random() < 0.1 else []
+        try:
+            file.write_bytes(spoilt)
+            yield [*paths, *more], f"{how.__name__} of {file.relative_to(self._folder)}"
+        finally:
+            file.write_bytes(whole)
 
     def _add_zip(self, name: str) -> None:
         (first, *_) = self._clips[name]
@@ -258,8 +262,8 @@ KNOWN_FILES: dict[str, tuple[Callable[[bytes, random.Random], bytes], ...]] = {
 }
 
 
-def outcome(paths: list[Path]) -> str:
-    """Empty where the clip was read or refused with a sentence; otherwise what happened instead."""
+def outcome(paths: list[Path], seconds: float = SECONDS) -> str:
+    """Empty where the clip was read or refused with a sentence within ``seconds``; otherwise what happened instead."""
     started = time.perf_counter()
     try:
         load_motion(paths)
@@ -268,8 +272,8 @@ def outcome(paths: list[Path]) -> str:
             return f"this is no sentence: {str(error)[:200]!r} ({len(str(error))} characters)"
     except Exception:  # noqa: BLE001 - whatever it is, it is what we look for
         return traceback.format_exc(limit=-4)
-    seconds = time.perf_counter() - started
-    return f"it took {seconds:.1f} s" if seconds > SECONDS else ""
+    took = time.perf_counter() - started
+    return f"it took {took:.1f} s" if took > seconds else ""
 
 
 def run_block(seed: int, start: int, count: int, only: str | None, keep: Path | None) -> int:
@@ -282,13 +286,12 @@ def run_block(seed: int, start: int, count: int, only: str | None, keep: Path | 
         _limit_memory()
         for number in range(start, start + count):
             print(f"@{number}", file=sys.stderr, flush=True)
-            layout, paths, mend, what = spoiler.spoil(random.Random(f"{seed}-{number}"))
-            told = outcome(paths)
-            if told:
-                wrong += 1
-                print(f"case {number}: {layout}, {what}: {told}", flush=True)
-                _keep(paths, keep, number)
-            mend()
+            with spoiler.spoilt(random.Random(f"{seed}-{number}")) as (paths, what):
+                told = outcome(paths)
+                if told:
+                    wrong += 1
+                    print(f"case {number}: {what}: {told}", flush=True)
+                    _keep(paths, keep, number)
     return wrong
 
 
