@@ -1,7 +1,8 @@
-"""Adding geometry to a `Rig` that its head model does not have, such as the cage that long hair hangs on."""
+"""A `Rig` with more geometry than its head model has, such as the cage that long hair hangs on, or fewer channels."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import torch
@@ -45,6 +46,22 @@ def append_mesh(
         regions=regions,
         uv=None if rig.uv is None else torch.cat([rig.uv, rig.uv.new_zeros(added, 3, 2)]),
         pose_dirs=None if rig.pose_dirs is None else _joined(rig.pose_dirs, pose_dirs, len(vertices)),
+    )
+
+
+def without_expressions(rig: Rig, names: Collection[str]) -> Rig:
+    """``rig`` with these expression channels taken out, where it has them."""
+    kept = [index for index, name in enumerate(rig.expression_names) if name not in names]
+    return replace(
+        rig,
+        expressions=rig.expressions[kept],
+        expression_names=tuple(rig.expression_names[index] for index in kept),
+        joint_dirs=None if rig.joint_dirs is None else rig.joint_dirs[kept],
+        drivers=tuple(
+            replace(driver, expression=kept.index(driver.expression))
+            for driver in rig.drivers
+            if driver.expression in kept
+        ),
     )
 
 

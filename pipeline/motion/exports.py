@@ -22,8 +22,10 @@ from pipeline.errors import MotionError, UserError
 from pipeline.files import whole_file
 from pipeline.heads import AnnyHead, load_head
 from pipeline.heads.rig import Rig
+from pipeline.heads.rig_tools import without_expressions
 from pipeline.motion.editing import in_actions
 from pipeline.motion.formats.npz import write_motion
+from pipeline.motion.maps.face_model import EYELIDS
 from pipeline.motion.motion import ARKIT_NAMES, Motion
 from pipeline.motion.retarget import retarget
 
@@ -140,18 +142,15 @@ def _copied(motion: Motion) -> tuple[dict[str, Array], list[str]]:
 
 
 def _retargeted(motion: Motion, rig: Rig | None) -> tuple[dict[str, Array], list[str]]:
-    """Parameters of a clip in actions, found on a FLAME head."""
-    flame = _flame_rig() if rig is None else rig
+    """Parameters of a clip in actions, found on a FLAME head; blinks by coefficients, as the format has no eyelids."""
+    flame = without_expressions(_flame_rig() if rig is None else rig, EYELIDS)
     driven = retarget(motion, flame)
     turns = {
         "global_rotation": flame.joint_names[flame.parents.index(-1)], "neck": "neck", "jaw": "jaw",
         "left_eye": "left_eye", "right_eye": "right_eye",
     }  # fmt: skip
-    width = sum(name.startswith("expression") for name in flame.expression_names)
     parts: dict[str, Any] = {name: driven.rotations[:, flame.joint_index(joint)] for name, joint in turns.items()}
-    if len(flame.expression_names) - width == 2:
-        parts["eyelids"] = driven.expression[:, width:]
-    as_flame = Motion(motion.fps, flame.basis, driven.expression[:, :width], **parts)
+    as_flame = Motion(motion.fps, flame.basis, driven.expression, **parts)
     arrays, notes = _copied(as_flame)
     return arrays, [*driven.notes[len(motion.notes) :], *notes]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.errors import UserError
-from pipeline.heads.rig_tools import append_mesh
+from pipeline.heads.rig_tools import append_mesh, without_expressions
 from tests.synthetic import synthetic_rig
 
 TRIANGLE = torch.tensor([[0.1, -0.1, 0.0], [0.1, -0.12, 0.0], [0.12, -0.1, 0.02]])
@@ -69,3 +69,14 @@ def test_too_many_joints_are_refused():
     spread[:, :5] = 0.2
     with pytest.raises(UserError, match="more than 4"):
         append_mesh(rig, TRIANGLE, FACE, spread, "hair_cage")
+
+
+def test_a_channel_taken_out_leaves_the_others_and_their_drivers():
+    rig = synthetic_rig()
+    fewer = without_expressions(rig, ("eyeLookUpLeft", "not there"))
+    assert fewer.expression_names == ("eyeLookUpRight", "jawOpen", "mouthSmileLeft")
+    weights = torch.tensor([[0.4, 0.6, 0.8]])
+    full = torch.cat([torch.zeros(1, 1), weights], dim=1)
+    torch.testing.assert_close(fewer.driven_rotations(weights), rig.driven_rotations(full))
+    still = torch.zeros(1, len(rig.joint_names), 3)
+    torch.testing.assert_close(fewer.pose(weights, still), rig.pose(full, still))

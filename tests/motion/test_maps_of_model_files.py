@@ -11,7 +11,8 @@ from pipeline.heads.flame import FlameHead
 from pipeline.heads.model_cache import CACHE_VARIABLE
 from pipeline.heads.model_files import MODELS_VARIABLE
 from pipeline.heads.smplx import SmplxHead
-from pipeline.motion import Motion, load_motion, retarget
+from pipeline.motion import ARKIT_NAMES, Motion, load_motion, retarget
+from pipeline.motion.exports import write_flame_params
 from pipeline.motion.maps import library
 from pipeline.motion.maps.face_model import FaceModel
 from pipeline.motion.motion import still
@@ -100,6 +101,15 @@ def test_a_rig_whose_file_is_not_in_the_folder_is_registered_itself_once(heads, 
     for _ in range(2):
         torch.testing.assert_close(retarget(motion, known.rig).expression, with_file, atol=1e-4, rtol=0)
     assert len(asked) == 1
+
+
+def test_blinks_are_in_a_saved_flame_clip(free, tmp_path):
+    """GaussianAvatars' file has no eyelids: the lids are closed by coefficients."""
+    motion = load_motion([CLIPS / "talk.npz"])
+    write_flame_params(motion, tmp_path / "flame_param.npz")
+    back = retarget(load_motion([tmp_path / "flame_param.npz"], {"basis": "flame2020", "fps": "30"}), free)
+    blinks = [ARKIT_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+    assert float((back.expression - motion.expression)[:, blinks].abs().max()) < 0.2
 
 
 def test_the_clip_of_another_release_is_read_roughly(free):
