@@ -58,9 +58,9 @@ SOUNDS_OF_CLASS = {
 }  # fmt: skip
 CLASS_OF_SOUND = {sound: kind for kind, sounds in SOUNDS_OF_CLASS.items() for sound in sounds.split()}
 
-INSISTENCE = {"lips": 6.0, "lip_teeth": 4.0, "round_w": 2.5, "hush": 2.5, "tongue_teeth": 1.6, "ridge": 1.0}
+INSISTENCE = {"lips": 1.2, "lip_teeth": 1.2, "round_w": 2.5, "hush": 2.5, "tongue_teeth": 1.6, "ridge": 1.0}
 """How much a consonant outweighs a vowel of the same length; others 0.8."""
-ROUNDING = {"UW": 2.2, "UE": 2.2, "UH": 1.4, "OH": 1.5, "OE": 1.5, "AO": 1.3}
+ROUNDING = {"UW": 1.8, "UE": 1.8, "UH": 1.4, "OH": 1.5, "OE": 1.5, "AO": 1.3}
 """How much a rounded vowel outweighs another: lips that round are seen even in a short syllable."""
 LONGEST_REACH = 0.16
 """Seconds that a sound reaches beyond its own middle at most."""
@@ -73,8 +73,8 @@ SHORTEST_HOLD = 0.045
 """Seconds in place: longer than a frame at 25 frames per second, so that every closure is seen."""
 CLOSING, OPENING = 0.075, 0.05
 """Seconds on the way there and back: lips close slowly and pop open."""
-JAW_AT_CLOSURE = 0.3
-"""Share of its opening that the jaw keeps behind closed lips."""
+KEPT = {"jawOpen": 0.3, "mouthPucker": 0.5}
+"""Share that an action keeps while the lips are held: the jaw stays open behind them, rounding lasts."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,8 @@ def _hold(curves: dict[str, NDArray[np.float64]], sounds: Sequence[Sound], times
             continue
         for action in curves.keys() | CONSONANTS[kind].keys():
             free = curves.get(action, np.zeros(len(times)))
-            asked = CONSONANTS[kind].get(action, 0.0)
-            way = asked - free
-            if action == "jawOpen":
-                way *= 1 - JAW_AT_CLOSURE * (way < 0)
-            curves[action] = free + held * way
+            way = CONSONANTS[kind].get(action, 0.0) - free
+            curves[action] = free + held * np.where(way < 0, 1 - KEPT.get(action, 0.0), 1.0) * way
         if kind == "lips":  # ARKit's mouthClose brings the lips together over as much jaw as it equals
             curves["mouthClose"] = held * curves["jawOpen"]
 

@@ -17,6 +17,7 @@ from pipeline.files import whole_file
 from pipeline.motion.speech.espeak_process import MISSING
 
 HELPER = Path(__file__).with_name("espeak_process.py")
+LAUNCH = [sys.executable, "-I", str(HELPER)]
 LONGEST_WORK = 60.0
 """Seconds for one request; a thousand words take less than one."""
 LONGEST_SECONDS = 600.0
@@ -136,10 +137,9 @@ def _voices() -> list[dict[str, Any]]:
 
 def _ask(**request: Any) -> Any:
     """One request to the helper process."""
-    command = [sys.executable, "-I", str(HELPER)]
     try:
         helper = subprocess.run(
-            command, input=json.dumps(request).encode(), capture_output=True, timeout=LONGEST_WORK, check=False
+            LAUNCH, input=json.dumps(request).encode(), capture_output=True, timeout=LONGEST_WORK, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise MotionError("eSpeak NG takes too long for this text; shorten it") from error

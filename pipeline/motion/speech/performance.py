@@ -29,6 +29,8 @@ FIRST_BLINK, SHORTEST_GAP, USUAL_GAP, LONGEST_GAP = 1.0, 2.0, 3.4, 6.0
 """Seconds to the first blink and between blinks; people who talk blink more often than those who wait."""
 STRESSED_SHARE = 0.3
 """Of the vowels, the loudest and longest."""
+NOD_LEAD = 0.2
+"""Seconds by which head and brows begin to move before the vowel that they stress, and some more."""
 NOD_GAP = 0.45
 """Seconds between two nods at least."""
 SWAY_DEGREES = 1.5
@@ -45,11 +47,11 @@ def perform(sounds: Sequence[Sound], decibels: NDArray[np.float64], seconds: flo
     spoken = _loudened([sound for sound in sounds if sound.name != PAUSE], decibels)
     pauses = _pauses(spoken, seconds)
     face = Face(seconds, seed)
-    ends = at_rest_at_the_ends(face.times, seconds, REST_SECONDS)
+    ends = at_rest_at_the_ends(face.times, float(face.times[-1]), REST_SECONDS)
     for name, curve in mouth_curves(_with_pauses(spoken, pauses), face.times).items():
         face.add(name, curve * ends)
     stresses = _stresses(spoken, decibels)
-    _nod(face, [at for at in stresses if at < seconds - END_MARGIN])
+    _nod(face, [at for at in stresses if NOD_LEAD < at < seconds - END_MARGIN])
     _look_away(face, pauses)
     face.add("mouthSmile", 0.06 * at_rest_at_the_ends(face.times, seconds, 0.5))
     face.sway(SWAY_DEGREES)

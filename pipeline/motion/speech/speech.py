@@ -66,7 +66,8 @@ def _aligned(samples: Samples, transcript: str, language: str) -> tuple[list[Sou
     found = align(samples, words, language)
     if found.doubtful:
         return rough_sounds(samples), _doubt(found)
-    note = f"{len(words)} words were aligned with the recording (doubt {found.doubt:.1f}; a clear recording has less than 0.5)."
+    fit = f"doubt {found.doubt:.1f}; a clear recording has less than 0.5"
+    note = f"{len(words)} words were aligned with the recording ({fit})."
     if not is_english(language):
         note += " The aligner knows English only: its nearest sounds stand in for those of the language."
     return [Sound(sound.name, sound.start, sound.length) for sound in found.sounds], note

@@ -15,8 +15,8 @@ MOST_CHARACTERS = 20_000
 """Ten minutes of fast speech have about 15,000."""
 MOST_DIGITS = 15
 LONGEST_WORD = 60
-NUMBER = re.compile(r"([$€£]?)(\d[\d,]*(?:\.\d+)?)(st\b|nd\b|rd\b|th\b|%)?")
-WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*'?")
+NUMBER = re.compile(r"([$€£]?)(\d+(?:,\d{3})*(?:\.\d+)?)(st\b|nd\b|rd\b|th\b|%)?")
+WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 SIGNS = {"$": "dollars", "€": "euros", "£": "pounds", "%": "percent", "&": "and", "+": "plus", "@": "at"}
 YEARS = range(1100, 2000)
 """Four digits alone that are read in pairs."""
