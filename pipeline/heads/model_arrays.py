@@ -99,6 +99,8 @@ def checked(arrays: Arrays, name: str) -> tuple[str, dict[str, NDArray[Any]], di
         raise UserError(f"{name} has {count} vertices; FLAME has 5023 and SMPL-X 10475, without any added teeth")
     kind = kinds[count]
     _check_shapes(arrays, kind, name)
+    if kind == "smplx" and (lacking := [key for key in (*LANDMARKS, *HANDS) if key not in _optional(arrays, kind)]):
+        raise UserError(f"{name} lacks {', '.join(lacking)}, which every SMPL-X file has; download it again")
     used = {key: _plain(key, arrays[key]) for key in (*NEEDED, *_optional(arrays, kind))}
     used["kintree_table"][0, 0] = -1
     _check_values(used, kind, name)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UserError
+from pipeline.heads.model_arrays import checked
 from pipeline.heads.model_cache import CACHE_VARIABLE, cache_folder, converted
 from pipeline.heads.model_files import MODELS_VARIABLE, find_model, find_models, model_at, survey
 from pipeline.heads.model_sources import Source
@@ -23,7 +24,7 @@ def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
-@pytest.mark.parametrize("release", ["flame2019", "flame2020", "flame2023", "flame2023_open"])
+@pytest.mark.parametrize("release", ["flame2019", "flame2023", "flame2023_open"])
 def test_a_renamed_file_is_found_by_its_content_or_its_folder(flame_file, tmp_path, release):
     folder = tmp_path / ("anything" if release == "flame2023_open" else release)
     folder.mkdir()
@@ -160,6 +161,12 @@ def test_wrong_arrays_are_named(tmp_path, key, array, sentence):
     np.savez(tmp_path / "flame.npz", **arrays)
     with pytest.raises(UserError, match=sentence):
         model_at(tmp_path / "flame.npz", "flame")
+
+
+def test_smplx_needs_its_hands_and_landmarks():
+    arrays = {key: array for key, array in models.smplx_arrays().items() if key not in ("hands_meanl", "lmk_faces_idx")}
+    with pytest.raises(UserError, match="lacks lmk_faces_idx, hands_meanl, which every SMPL-X file has"):
+        checked(arrays, "SMPLX_NEUTRAL_2020.npz")
 
 
 def test_a_file_cut_short_is_named(flame_file, smplx_file, tmp_path):
