@@ -1,4 +1,4 @@
-"""Any table that names ARKit's actions in its first line: MediaPipe scores, Unity and other apps' csv files.
+"""Any table that names ARKit's actions in its first line: MediaPipe scores, Audio2Face's, Unity's and other csv files.
 
 Times, where a column is called time or timestamp (in whatever unit), give the frame rate; other columns are left out.
 """
@@ -21,7 +21,7 @@ EXPECTS = "one .csv or .tsv whose first line names the 52 actions (eyeBlinkLeft,
 USES = "52 actions, head and eyes where they are named"
 HOW_TO_EXPORT = "write MediaPipe's or ARKit's blendshapes with their names as first line, then a line a frame"
 DEFAULT_FPS = 30.0
-TIMES = ("time", "timestamp", "timestamp_ms", "time_ms", "timestamp_s", "time_s", "seconds", "milliseconds")
+TIMES = ("time", "timestamp", "timecode", "timestamp_ms", "time_ms", "timestamp_s", "time_s", "seconds", "milliseconds")
 TEXTS = ("name", "file", "filename", "subject", "date", "datetime", "image")
 """Columns of words, of which a table may have one."""
 

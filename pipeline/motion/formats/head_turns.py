@@ -59,9 +59,8 @@ class Turns:
                 raise MotionError(f"the {name} turns by {np.nanmax(np.abs(angles)):.4g}; it can be 360 at most")
         scale = self._scale(weights, choices) * self._signs(weights, choices)
         turns = {name: from_angles(angles * scale) for name, angles in given.items()}
-        if "head" in turns:
-            turns |= {"neck": NECK_SHARE * turns["head"], "head": (1 - NECK_SHARE) * turns["head"]}
-        return turns
+        head = turns.pop("head", None)
+        return turns if head is None else turns | on_neck_and_head(head)
 
     def _scale(self, weights: Numbers, choices: Choices) -> float:
         """Radians of one unit."""
@@ -103,6 +102,11 @@ class Turns:
             return 0.0
         correlation = float(np.corrcoef(look, angle)[0, 1])
         return correlation * float(angle.std() / look.std()) if abs(correlation) >= LEAST_CORRELATION else 0.0
+
+
+def on_neck_and_head(turn: Numbers) -> dict[str, Numbers]:
+    """A head's turn (T, 3) axis-angle, shared by the neck and the head joint."""
+    return {"neck": NECK_SHARE * turn, "head": (1 - NECK_SHARE) * turn}
 
 
 def from_angles(angles: Numbers) -> Numbers:

@@ -8,6 +8,7 @@ neutral face, which is taken where both are given, and ``take_neutral.csv``, tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -30,14 +31,14 @@ HOW_TO_EXPORT = "Live Link Face: record a take, share it, and take the _cal.csv 
 DEFAULT_FPS = 60.0
 TIMECODE, COUNT = "Timecode", "BlendShapeCount"
 MOST_FILES = 3
+PLAIN_NUMBER = re.compile(r"[0-9.eE+-]+")
 ANGLES = ("Yaw", "Pitch", "Roll")
 
 
 def sniff(sources: Sequence[Source]) -> bool:
     """Whether these are tables with a timecode and the names of facial actions."""
     return 1 <= len(sources) <= MOST_FILES and all(
-        isinstance(file, TableFile) and column_of(file.columns, TIMECODE) is not None and names_actions(file.columns)
-        for file in sources
+        isinstance(file, TableFile) and names_actions(file.columns) and _has_timecodes(file) for file in sources
     )
 
 
@@ -74,6 +75,13 @@ def turns_in(values: Numbers, columns: Sequence[str]) -> Turns:
         return values[:, known] if len(known) == len(ANGLES) else None
 
     return Turns(angles("Head"), angles("LeftEye"), angles("RightEye"))
+
+
+def _has_timecodes(file: TableFile) -> bool:
+    """Whether the column of that name is there and does not hold plain numbers, as Audio2Face's does."""
+    column = column_of(file.columns, TIMECODE)
+    first = file.head[1] if len(file.head) > 1 else ()
+    return column is not None and not (column < len(first) and PLAIN_NUMBER.fullmatch(first[column]))
 
 
 def _chosen(files: list[TableFile]) -> tuple[TableFile, list[str]]:

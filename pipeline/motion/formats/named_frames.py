@@ -2,7 +2,7 @@
 
 A list of frames, or an object with one under ``frames``; a frame is ``{"jawOpen": 0.1, …}``, or MediaPipe's own result,
 a list of ``{"categoryName": "jawOpen", "score": 0.1}`` under ``faceBlendshapes``, ``categories`` or the like. A time,
-called timestamp or time, may stand beside the weights.
+called timestamp or time, and MediaPipe's ``facialTransformationMatrixes`` (16 numbers) may stand beside the weights.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import torch
+
+from pipeline.geometry import matrix_to_axis_angle
 from pipeline.motion.assumptions import Choices
 from pipeline.motion.formats.arkit_columns import action_named, actions_from, letters
-from pipeline.motion.formats.draft import Draft
+from pipeline.motion.formats.draft import Draft, Numbers
+from pipeline.motion.formats.head_turns import on_neck_and_head
 from pipeline.motion.formats.json_file import JsonFile, number_of, numbers_of
 from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
@@ -21,13 +26,15 @@ from pipeline.motion.formats.timing import time_line
 
 NAME = "named weights (MediaPipe)"
 EXPECTS = 'one .json with a list of frames that name each weight ("jawOpen": 0.1, or categoryName and score)'
-USES = "52 actions"
+USES = "52 actions, head where its matrix is there"
 HOW_TO_EXPORT = "MediaPipe Face Landmarker with output_face_blendshapes: dump face_blendshapes of every frame as JSON"
 DEFAULT_FPS = 30.0
 LISTS = ("frames", "results", "data", "faceBlendshapes", "face_blendshapes", "blendshapes")
 INSIDE = ("faceblendshapes", "blendshapes", "categories", "weights", "blendshapeweights")
 NAMED, SCORED = ("categoryname", "category", "displayname", "name"), ("score", "value", "weight")
 TIMES = ("timestampms", "timems", "timestamp", "time", "t")
+MATRICES = ("facialtransformationmatrixes", "facialtransformationmatrices", "transformationmatrix", "matrix")
+MATRIX_TOLERANCE = 0.05
 DEEPEST = 5
 
 
@@ -57,9 +64,36 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         fps=ask_fps(choices, DEFAULT_FPS, number_of(file.get("fps")) or (line.fps if line else None)),
         basis="arkit52",
         expression=weights,
+        rotations=_turns(frames),
         notes=notes + (line.notes if line else []),
     )
     return line.applied(draft) if line else draft
+
+
+def _turns(frames: list[Any]) -> dict[str, Numbers]:
+    """Neck and head from the transformations of the frames, where they have any."""
+    matrices = [_matrix(frame) for frame in frames]
+    if all(matrix is None for matrix in matrices):
+        return {}
+    turn = np.full((len(frames), 3), np.nan)
+    for number, matrix in enumerate(matrices):
+        if matrix is not None:
+            turn[number] = matrix_to_axis_angle(torch.from_numpy(matrix)).numpy()
+    return on_neck_and_head(turn)
+
+
+def _matrix(frame: Any) -> Numbers | None:
+    """(3, 3) of MediaPipe's transformation from its canonical face (our axes, centimetres) to the camera's space."""
+    found = next((v for k, v in frame.items() if letters(k) in MATRICES), None) if isinstance(frame, dict) else None
+    found = found[0] if isinstance(found, list) and len(found) == 1 else found
+    found = found.get("data") if isinstance(found, dict) else found
+    try:
+        whole = np.array(found, np.float64).reshape(4, 4)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    matrix = (whole.T if whole[3, :3].any() else whole)[:3, :3]  # column by column the translation comes last
+    proper = np.isfinite(matrix).all() and np.abs(matrix @ matrix.T - np.eye(3)).max() < MATRIX_TOLERANCE
+    return np.ascontiguousarray(matrix) if proper and np.linalg.det(matrix) > 0 else None
 
 
 def _frames(file: JsonFile) -> list[Any]:
