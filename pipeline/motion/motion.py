@@ -80,8 +80,7 @@ class Motion:
     """What may be set by hand when the files are read again; their sentences are among the notes."""
 
     def __post_init__(self) -> None:
-        if not SLOWEST_FPS <= self.fps <= FASTEST_FPS:  # also false for NaN
-            raise MotionError(f"the frame rate is {self.fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
+        check_fps(self.fps)
         if self.basis not in BASES:
             raise MotionError(f"the expression basis is {self.basis!r}; it must be one of {', '.join(BASES)}")
         for name in self.tensor_names():
@@ -118,8 +117,7 @@ class Motion:
         The duration is kept to within half a frame. Raises `MotionError` when ``fps`` is out of range or makes more
         than `MOST_FRAMES` frames.
         """
-        if not SLOWEST_FPS <= fps <= FASTEST_FPS:
-            raise MotionError(f"the frame rate is {fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
+        check_fps(fps)
         if fps == self.fps:
             return self
         count = max(1, math.floor(len(self) * fps / self.fps + 0.5))
@@ -163,6 +161,12 @@ class Motion:
         largest = float(self.expression.abs().max()) if self.expression.numel() else 0.0
         if largest > LARGEST_COEFFICIENT:
             raise MotionError(f"the expression reaches {largest:.4g}; it must stay within ±{LARGEST_COEFFICIENT:.0f}")
+
+
+def check_fps(fps: float) -> None:
+    """Raise `MotionError` for a frame rate that no clip has."""
+    if not SLOWEST_FPS <= fps <= FASTEST_FPS:  # also false for NaN
+        raise MotionError(f"the frame rate is {fps}; it must be {SLOWEST_FPS:.0f} to {FASTEST_FPS:.0f}")
 
 
 def still(frames: int) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def read_numbers(file: ArrayFile, name: str) -> NDArray[Any]:
     if prod(header.shape) > longest * MOST_PER_FRAME:
         raise MotionError(f"{label} has shape {header.shape}; a frame of a clip has at most {MOST_PER_FRAME} numbers")
     values = file.read(name)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return values if header.dtype.kind in "iu" else values.astype(np.float32)
 
 

@@ -22,11 +22,19 @@ DECAYED = 0.9
 FEWEST_FRAMES, FEWEST_COLUMNS = 30, 50
 
 
-def settled_expression(values: Numbers, basis: str, choices: Choices, notes: list[str]) -> tuple[Numbers, str]:
-    """The expression (T, E) in its own unit, and its basis. ARKit weights become 0..1 (``scale``)."""
-    if basis == "arkit52":
-        return _weights(values, choices, notes), basis
-    return values, basis
+def settled_weights(values: Numbers, choices: Choices, notes: list[str]) -> Numbers:
+    """ARKit weights (T, 52) within 0..1: percentages are divided (``scale``), what overshoots is cut."""
+    largest, smallest = float(values.max()), float(values.min())
+    percent = PERCENT_FROM < largest <= PERCENT_TO
+    if percent or choices.is_set("scale"):
+        told = f"Weights go to {largest:.3g}; they were divided by 100."
+        if choices.option("scale", "0..100" if percent else "0..1", ("0..1", "0..100"), told) == "0..100":
+            values = values / 100
+            largest, smallest = largest / 100, smallest / 100
+    if smallest < -ARKIT_SLACK or largest > 1 + ARKIT_SLACK:
+        notes.append(f"Weights from {smallest:.2f} to {largest:.2f} were cut to 0..1.")
+        return np.clip(values, 0, 1)
+    return values
 
 
 def told_expression(values: Numbers, basis: str) -> list[str]:
@@ -47,20 +55,6 @@ def told_expression(values: Numbers, basis: str) -> list[str]:
             "another model."
         ]
     return []
-
-
-def _weights(values: Numbers, choices: Choices, notes: list[str]) -> Numbers:
-    largest, smallest = float(values.max()), float(values.min())
-    percent = PERCENT_FROM < largest <= PERCENT_TO
-    if percent or choices.is_set("scale"):
-        told = f"Weights go to {largest:.3g}; they were divided by 100."
-        if choices.option("scale", "0..100" if percent else "0..1", ("0..1", "0..100"), told) == "0..100":
-            values = values / 100
-            largest, smallest = largest / 100, smallest / 100
-    if smallest < -ARKIT_SLACK or largest > 1 + ARKIT_SLACK:
-        notes.append(f"Weights from {smallest:.2f} to {largest:.2f} were cut to 0..1.")
-        return np.clip(values, 0, 1)
-    return values
 
 
 def _does_not_decay(values: Numbers) -> bool:

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from pipeline.errors import MotionError
 from pipeline.motion.assumptions import Choices
 from pipeline.motion.formats.check_cuts import chosen_piece
-from pipeline.motion.formats.check_expression import settled_expression, told_expression
+from pipeline.motion.formats.check_expression import settled_weights, told_expression
 from pipeline.motion.formats.check_shapes import same_length, upright
 from pipeline.motion.formats.check_sound import settled_fps
 from pipeline.motion.formats.check_values import in_radians, told_stillness, without_gaps
 from pipeline.motion.formats.rotations import AXIS_ANGLE, to_axis_angle
-from pipeline.motion.motion import ROTATIONS, Motion, still
+from pipeline.motion.motion import ROTATIONS, Motion, check_fps, still
 
 Numbers = NDArray[Any]
+LARGEST = 1e6
+"""Beyond this a number is damage: coefficients reach 10, angles in degrees 360."""
 
 
 @dataclass
@@ -57,24 +59,54 @@ def finish(draft: Draft, choices: Choices, sound_seconds: float | None = None) -
     """The clip, checked; ``sound_seconds`` is the length of the sound that was given with it.
 
     What the numbers leave open is asked of ``choices`` (keys transpose, trim, quaternion, six, units, scale, clip) and
-    told. Raises `MotionError` for numbers that cannot be a clip.
+    told. Raises `MotionError` for numbers that cannot be a clip, naming the file.
     """
-    notes = list(draft.notes)
-    tracks, basis = draft.tracks(), draft.basis
-    for name, values in tracks.items():
-        if values.dtype.kind not in "fiub":
-            raise MotionError(f"{name} holds {values.dtype} values; numbers are needed")
-    if not draft.exact:
-        tracks = same_length(upright(tracks, choices), choices, notes)
-        tracks = without_gaps(tracks | _turns(tracks, choices, notes), notes)
-        tracks["expression"], basis = settled_expression(tracks["expression"], basis, choices, notes)
-        tracks = chosen_piece(tracks, draft.fps, draft.piece_starts, choices, notes)
-        notes += [*told_expression(tracks["expression"], basis), *told_stillness(tracks, basis)]
+    if draft.exact:
+        return _motion(draft, draft.tracks(), list(draft.notes), choices, sound_seconds)
+    try:
+        notes = list(draft.notes)
+        return _motion(draft, _settled(draft, choices, notes), notes, choices, sound_seconds)
+    except MotionError as error:
+        raise MotionError(f"{draft.source}: {error}") from error
+
+
+def _settled(draft: Draft, choices: Choices, notes: list[str]) -> dict[str, Numbers]:
+    """The draft's arrays by all rules, which tell ``notes`` what they did."""
+    check_fps(draft.fps)
+    tracks = {name: _sane(name, values) for name, values in draft.tracks().items()}
+    tracks = same_length(upright(tracks, choices), choices, notes)
+    tracks = without_gaps(tracks | _turns(tracks, choices, notes), notes)
+    if draft.basis == "arkit52":
+        tracks["expression"] = settled_weights(tracks["expression"], choices, notes)
+    tracks = chosen_piece(tracks, draft.fps, draft.piece_starts, choices, notes)
+    notes += [*told_expression(tracks["expression"], draft.basis), *told_stillness(tracks, draft.basis)]
+    return tracks
+
+
+def _motion(
+    draft: Draft, tracks: Mapping[str, Numbers], notes: list[str], choices: Choices, sound_seconds: float | None
+) -> Motion:
     frames = len(tracks["expression"])
     fps = settled_fps(frames, draft.fps, sound_seconds, choices, notes)
     parts: dict[str, Any] = still(frames) | {name: _floats(value) for name, value in tracks.items()}
     told = [assumption.sentence for assumption in choices.made if assumption.sentence]
-    return Motion(fps=fps, basis=basis, **parts, source=draft.source, notes=(*told, *notes), assumptions=choices.made)
+    return Motion(
+        fps=fps,
+        basis=draft.basis,
+        **parts,
+        source=draft.source,
+        notes=(*told, *notes),
+        assumptions=choices.made,
+    )
+
+
+def _sane(name: str, values: Numbers) -> Numbers:
+    """As float64; what is far beyond any unit of a clip counts as missing."""
+    if values.dtype.kind not in "fiub":
+        raise MotionError(f"{name} holds {values.dtype} values; numbers are needed")
+    with np.errstate(invalid="ignore"):
+        numbers = values.astype(np.float64)
+        return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
 
 
 def _turns(tracks: Mapping[str, Numbers], choices: Choices, notes: list[str]) -> dict[str, Numbers]:

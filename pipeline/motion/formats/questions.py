@@ -21,7 +21,7 @@ RELEASES = {
 def ask_fps(choices: Choices, usual: float, stored: float | None = None) -> float:
     """Frames per second: ``stored`` in the file, or else the ``usual`` rate of its tool."""
     if stored is not None:
-        return choices.number("fps", stored) if stored > 0 else stored
+        return choices.number("fps", stored) if stored > 0 or choices.is_set("fps") else stored
     return choices.number("fps", usual, f"The file names no frame rate; {usual:g} frames per second were assumed.")
 
 

@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import MotionError
+from pipeline.errors import MotionError, UserError
 from pipeline.files import reading
 from pipeline.motion.formats.arrays import NPY_MAGIC, ZIP_ERRORS, ZIP_MAGIC, ArrayFile, open_arrays
 from pipeline.motion.formats.folder_file import FolderFile, open_folder, open_zip
@@ -58,7 +58,10 @@ def _open(path: Path, workspace: Path) -> Source:
 
 def _convert(path: Path, kind: str, workspace: Path) -> ArrayFile:
     target = workspace / f"{uuid.uuid4().hex}.npz"
-    convert(path, target)
+    try:
+        convert(path, target)
+    except UserError as error:
+        raise MotionError(f"{path.name}: {error}") from error
     return replace(open_arrays(target), shown_name=path.name, origin=kind)
 
 

@@ -65,7 +65,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         basis=ask_basis(choices, BASIS),
         expression=values[:, EXPRESSION],
         rotations=turns | from_body_pose(per_joint(values[:, BODY], BODY_JOINTS, file.name)),
-        notes=[BODY_IGNORED] if values[:, BODY].any() else ["A clip of the face only; the head stays still."],
+        notes=[BODY_IGNORED] if (values[:, BODY] != 0).any() else ["A clip of the face only; the head stays still."],
         piece_starts=starts or _samples(values),
     )
 

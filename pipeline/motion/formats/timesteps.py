@@ -12,6 +12,7 @@ from pipeline.motion.formats.check_values import LARGEST_MISSING_SHARE, LONGEST_
 
 Numbers = NDArray[Any]
 GAPS_TOLD = 3
+MOST_STEPS = 2**31
 
 
 def by_timestep(arrays: Mapping[str, Numbers], steps: Numbers, notes: list[str]) -> dict[str, Numbers]:
@@ -20,7 +21,8 @@ def by_timestep(arrays: Mapping[str, Numbers], steps: Numbers, notes: list[str])
     Several cameras repeat a number: the first row stays. Frames that are missing become rows of NaN where
     `without_gaps` fills so few of them, and are told otherwise. Arrays of another length stay as they are.
     """
-    numbers, first = np.unique(steps.astype(np.int64), return_index=True)
+    whole = np.clip(np.nan_to_num(steps), 0, MOST_STEPS).astype(np.int64)
+    numbers, first = np.unique(whole, return_index=True)
     if len(numbers) < len(steps):
         notes.append(f"{len(steps)} frames hold {len(numbers)} points in time; each was used once.")
     places = _places(numbers, notes)
@@ -37,7 +39,7 @@ def by_timestep(arrays: Mapping[str, Numbers], steps: Numbers, notes: list[str])
 
 def usual_step(numbers: Numbers) -> int:
     """The commonest distance between neighbouring frame numbers, at least 1."""
-    apart = np.diff(np.nan_to_num(numbers.astype(np.float64))).clip(0, 1000).astype(np.int64)
+    apart = np.diff(np.unique(np.nan_to_num(numbers.astype(np.float64)))).clip(0, 1000).astype(np.int64)
     return max(1, int(np.bincount(apart).argmax())) if len(apart) else 1
 
 

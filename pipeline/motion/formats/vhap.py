@@ -36,7 +36,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
     arrays = {name: read_numbers(file, name) for name in NAMES if name in file.arrays}
     notes: list[str] = []
     processed, frames = stored_number(file, "n_processed_frames"), len(arrays["expr"])
-    if processed is not None and 0 < processed < frames:
+    if processed is not None and 1 <= processed < frames:
         arrays = {name: rows[: int(processed)] if len(rows) == frames else rows for name, rows in arrays.items()}
         notes.append(f"Only {int(processed)} of {frames} frames were tracked when the file was written; they are used.")
     steps = read_numbers(file, "timestep_id").reshape(-1)[: len(arrays["expr"])]
