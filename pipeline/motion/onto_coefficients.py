@@ -18,6 +18,8 @@ from pipeline.motion.onto_actions import EYES, arkit_weights, read_as
 
 JAW_RANGE = (-0.05, 0.6)
 """Radians within which actions may turn the jaw about x."""
+SEEN = 0.05
+"""A weight below this is not missed."""
 BLINKS = [ARKIT_NAMES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
 
 
@@ -39,6 +41,8 @@ def drive_coefficients(motion: Motion, rig: Rig, notes: list[str]) -> tuple[Tens
 
 def _from_actions(motion: Motion, rig: Rig, notes: list[str]) -> tuple[Tensor, Tensor]:
     weights = arkit_weights(motion, notes)
+    if float(weights[:, ARKIT_NAMES.index("tongueOut")].max()) > SEEN:
+        notes.append(f"{title_of(rig.basis)} has no tongue to put out; tongueOut was left out.")
     if motion.eyelids is not None:
         weights[:, BLINKS] = torch.maximum(weights[:, BLINKS], motion.eyelids.clamp(0, 1))
     expression = torch.zeros(len(motion), len(rig.expression_names))

@@ -169,6 +169,12 @@ def test_blinks_close_the_lids_by_channels_or_by_coefficients(model, free):
         assert after < 0.35 * before
 
 
+def test_a_tongue_that_is_left_out_is_told(model):
+    weights = torch.zeros(1, 52)
+    weights[:, TONGUE] = 0.5
+    assert any("no tongue" in note for note in retarget(weights_clip(weights), model.rig).notes)
+
+
 def test_expressions_stay_below_the_limit(model):
     driven = retarget(weights_clip(torch.ones(1, 52)), model.rig)
     assert float(driven.expression.abs().max()) <= LIMIT

@@ -15,6 +15,8 @@ from pipeline.motion import ARKIT_NAMES, Motion, load_motion, retarget
 from pipeline.motion.exports import write_flame_params
 from pipeline.motion.maps import library
 from pipeline.motion.maps.face_model import FaceModel
+from pipeline.motion.maps.metric import face_metric
+from pipeline.motion.maps.releases import release_map
 from pipeline.motion.motion import still
 from tests.heads.models import write_flame, write_smplx
 from tests.motion.face_models import CLOSE, OPEN, TONGUE, error_of_round_trip, lip_gaps, lip_gaps_of_actions, on_model
@@ -85,6 +87,15 @@ def test_flame_moves_smplx_as_it_moves_itself(heads):
     for joint, name in (("root", "global_rotation"), ("neck", "neck"), ("jaw", "jaw"), ("right_eye", "right_eye")):
         torch.testing.assert_close(back.rotations[:, flame.joint_index(joint)], getattr(motion, name))
     assert back.notes == result.notes == ()
+
+
+def test_conversion_between_meshes(heads):
+    """SMPL-X 2020 has the expressions of FLAME 2020, so through the faces every coefficient should become itself."""
+    conversion = release_map(heads["smplx2020"], heads["flame2020"])
+    basis = face_metric(heads["flame2020"]).rows(heads["flame2020"].basis)
+    clip = np.random.default_rng(0).normal(size=(50, 100))
+    missed = np.linalg.norm((clip @ conversion - clip) @ basis, axis=1)
+    assert (missed < 0.1 * np.linalg.norm(clip @ basis, axis=1)).all()
 
 
 def test_a_rig_whose_file_is_not_in_the_folder_is_registered_itself_once(heads, monkeypatch):

@@ -47,7 +47,7 @@ def model_for_rig(rig: Rig) -> FaceModel:
     model = model_of(rig.basis)
     if model is not None:
         return model
-    for model in _registered:
+    for model in tuple(_registered):
         if model.rig.expressions is rig.expressions:
             return model
     place = correspond(rig.vertices, rig.faces, rig.weights, rig.joint_names)
