@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import secrets
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
 from pipeline.export import WRITERS, export_pose
 from pipeline.files import zip_folder
+from pipeline.heads.model_files import find_models
+from pipeline.heads.releases import RELEASES
 from pipeline.motion.motion import LARGEST_COEFFICIENT
 from ui.about import about
 from ui.workshop import Made, Report, Workshop
@@ -39,22 +42,40 @@ class Created:
     """The viewer's value."""
     about: str
     """Markdown."""
-    glb: str
+    glb: str | None
+    """The file to keep; None for a licensed model's."""
 
 
-def create(workshop: Workshop, prompt: str, seed: float, attributes: Any, report: Report) -> Created:
-    """Make an avatar. Raises `UserError` for a prompt, seed or attributes that cannot be used."""
+def head_choices() -> list[tuple[str, str]]:
+    """Label and name of every head that can be dressed here.
+
+    A Space offers the free one alone: the browser of every visitor would be sent the licensed model.
+    """
+    free = [("Anny (free)", "anny")]
+    if os.environ.get("SPACE_ID"):
+        return free
+    return free + [(f"{RELEASES[model.release].title} (your file)", model.release) for model in find_models()]
+
+
+def create(
+    workshop: Workshop, prompt: str, seed: float, attributes: Any, report: Report, head: str | None = None
+) -> Created:
+    """Make an avatar. Raises `UserError` for a prompt, seed, attributes or head that cannot be used."""
     if seed is None:
         raise UserError("the seed is empty; give a whole number, e.g. 0")
     if not float(seed).is_integer():
         raise UserError(f"the seed is {seed}; it must be a whole number from 0 to {LARGEST_SEED}")
-    return present(workshop.create(prompt, int(seed), read_overrides(attributes), report))
+    head = head or "anny"
+    if head != "anny" and head not in (heads := [name for _, name in head_choices()]):
+        raise UserError(f"the head {head!r} cannot be used here; there is {' and '.join(heads)}")
+    return present(workshop.create(prompt, int(seed), read_overrides(attributes), report, head))
 
 
 def present(made: Made) -> Created:
     """A head of the workshop as the page shows it."""
-    glb = str(made.folder / "avatar.glb")
-    return Created(made.id, {"avatar": glb}, about(made.recipe, len(made.avatar.face)), glb)
+    glb = str(made.glb)
+    told = about(made.recipe, len(made.avatar.face))
+    return Created(made.id, {"avatar": glb}, told, glb if made.may_be_given_away else None)
 
 
 def pack(workshop: Workshop, avatar_id: str) -> str:
@@ -129,7 +150,12 @@ def create_tab() -> dict[str, Any]:
     with gr.Row(elem_id="make-row"):
         make = gr.Button("Create", variant="primary", scale=3, min_width=100, elem_id="create")
         dice = gr.Button("Another person", scale=2, min_width=100, elem_id="dice")
-    seed = gr.Number(0, label="Seed", precision=0, elem_id="seed")
+    with gr.Row(elem_id="draw-row"):
+        seed = gr.Number(0, label="Seed", precision=0, min_width=100, elem_id="seed")
+        heads = head_choices()
+        head = gr.Dropdown(
+            heads, value="anny", label="Head model", visible=len(heads) > 1, min_width=140, elem_id="head"
+        )
     chips = gr.Dataset(
         components=["html"],  # a textbox would cut long ones
         samples=[[example] for example in examples()],
@@ -137,7 +163,7 @@ def create_tab() -> dict[str, Any]:
         elem_id="examples",
     )
     chips.click(lambda row: row[0], chips, prompt, api_visibility="private", queue=False, show_progress="hidden")
-    return {"prompt": prompt, "make": make, "seed": seed, "dice": dice}
+    return {"prompt": prompt, "make": make, "seed": seed, "head": head, "dice": dice}
 
 
 def result_bar() -> dict[str, Any]:

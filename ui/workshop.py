@@ -21,6 +21,7 @@ from pipeline.animportrait3d import AnimPortrait3DPipeline, StepCallback
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
 from pipeline.errors import UserError
+from pipeline.formats.glb import write_avatar_glb
 from pipeline.recipe import Recipe
 
 KEEP_SECONDS = 2 * 3600
@@ -49,6 +50,25 @@ class Made:
     """The avatar folder."""
     recipe: Recipe
     avatar: SplatAvatar
+
+    @property
+    def glb(self) -> Path:
+        """What the viewer streams."""
+        return viewer_glb(self.folder.parent)
+
+    @property
+    def may_be_given_away(self) -> bool:
+        """Whether ``glb`` may leave this machine: that of a licensed model holds the model."""
+        return self.glb.parent == self.folder
+
+
+def viewer_glb(place: Path) -> Path:
+    """The file that the viewer streams, of the avatar in the folder ``avatar`` of ``place``.
+
+    The avatar folder of a licensed model has none, so that it is never published; its file lies beside the folder.
+    """
+    own = place / "avatar" / "avatar.glb"
+    return own if own.exists() else place / "viewer.glb"
 
 
 class Workshop:
@@ -88,23 +108,28 @@ class Workshop:
         self._remember(name, self._welcome.avatar)
         return replace(self._welcome, id=name, folder=folder)
 
-    def create(self, prompt: str, seed: int, attributes: dict[str, str], report: Report) -> Made:
-        """Make an avatar. Raises `UserError` for a prompt, seed or attributes that cannot be used."""
+    def create(self, prompt: str, seed: int, attributes: dict[str, str], report: Report, head: str = "anny") -> Made:
+        """Make an avatar. Raises `UserError` for a prompt, seed, attributes or head that cannot be used."""
         self.remove_old()
         if not self.warm:
             report(0.05, "Warming up; the first head takes a few seconds longer")
         elif self._making.locked():
             report(0.05, "Waiting for the head before yours")
         with self._making:
-            made = self._make(prompt, seed, attributes, self.root / secrets.token_hex(16), report)
+            made = self._make(prompt, seed, attributes, self.root / secrets.token_hex(16), report, head)
         self._remember(made.id, made.avatar)
         return made
 
-    def _make(self, prompt: str, seed: int, attributes: dict[str, str], place: Path, report: Report) -> Made:
+    def _make(
+        self, prompt: str, seed: int, attributes: dict[str, str], place: Path, report: Report, head: str = "anny"
+    ) -> Made:
         report(0.1, "Reading the sentence")
-        output = self._pipe(prompt, seed=seed, attributes=attributes, callback_on_step_end=_reporting(report))
+        steps = _reporting(report)
+        output = self._pipe(prompt, seed=seed, attributes=attributes, head=head, callback_on_step_end=steps)
         made = Made(place.name, place / "avatar", output.recipes[0], output.avatars[0])
         save_avatar_folder(made.avatar, made.recipe, made.folder)
+        if not made.glb.exists():
+            write_avatar_glb(made.avatar, made.glb)
         return made
 
     def folder(self, avatar_id: str) -> Path:
