@@ -30,6 +30,24 @@ def _seeded():
 
 
 @pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    """A folder with a synthetic FLAME and a synthetic SMPL-X, as a person who has both would have it."""
+    from tests.heads.models import write_flame, write_smplx
+
+    folder = tmp_path_factory.mktemp("models")
+    write_flame(folder, "flame2023")
+    write_smplx(folder)
+    return folder
+
+
+@pytest.fixture
+def models(model_folder, monkeypatch):
+    """`model_folder` as the operator names it."""
+    monkeypatch.setenv("ANIMPORTRAIT3D_MODELS", str(model_folder))
+    return model_folder
+
+
+@pytest.fixture(scope="session")
 def app(tmp_path_factory):
     """One running app for all tests that only visit it."""
     with running_app(tmp_path_factory.mktemp("app")) as process:

@@ -19,7 +19,7 @@ from pipeline.heads.registration import lip_side, lower_share, opening_share
 from pipeline.heads.rig import Rig
 from pipeline.heads.rig_tools import MOST_JOINTS_PER_VERTEX, append_mesh
 from pipeline.heads.skeleton import skull_joint, trunk_joint
-from pipeline.heads.surface_match import Surface3D, border_vertices, connected_pieces, match, vertex_normals
+from pipeline.heads.surface_match import Surface3D, connected_pieces, match, vertex_normals
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -246,10 +246,7 @@ def _uncovered(lender: _Lender, chosen: Mask) -> Mask:
     normals = vertex_normals(lender.laid, lender.head.faces)[used]
     model = lender.surface
     found = match(lender.laid[used], normals, lower_share(lender.head)[used], model)
-    ends = np.zeros(len(model.vertices), bool)
-    ends[border_vertices(model.faces[model.used])] = True
-    at_end = (ends[model.faces[found.faces]] * (found.barycentrics > 0.02)).any(1)
     near = np.linalg.norm(found.points - lender.laid[used], axis=1) < COVERED
     covered = np.zeros(len(lender.head.template), bool)
-    covered[used] = near & ((found.normals * normals).sum(1) > 0) & ~at_end
+    covered[used] = near & ((found.normals * normals).sum(1) > 0) & ~model.at_end(found)
     return chosen & ~covered[lender.head.faces].all(1)

@@ -18,7 +18,7 @@ from pipeline.heads.anny import fit_sphere
 from pipeline.heads.anny_file import HeadFile
 from pipeline.heads.anny_space import anny_space
 from pipeline.heads.registration import Target, body_faces, lip_side, lower_share, register
-from pipeline.heads.surface_match import Match, Surface3D, border_vertices, connected_pieces, match, vertex_normals
+from pipeline.heads.surface_match import Match, Surface3D, connected_pieces, match, vertex_normals
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -128,7 +128,7 @@ def _read_off(head: HeadFile, laid: Array, target: Target, balls: tuple[Ids, ...
     free = Surface3D(laid, head.faces, lower_share(head), body)
     normals = vertex_normals(model.vertices, model.faces[model.used])[skin]
     found = match(model.vertices[skin], normals, model.lower[skin], free)
-    trusted = _trusted(head, found, model, skin, normals)
+    trusted = _trusted(head, free, found, model, skin, normals)
     template = np.full_like(model.vertices, np.nan)
     places = (head.template[head.faces[found.faces]] * found.barycentrics[..., None]).sum(1)
     template[skin[trusted]] = places[trusted]
@@ -146,14 +146,11 @@ def _read_off(head: HeadFile, laid: Array, target: Target, balls: tuple[Ids, ...
     )
 
 
-def _trusted(head: HeadFile, found: Match, model: Surface3D, skin: Ids, normals: Array) -> Mask:
+def _trusted(head: HeadFile, free: Surface3D, found: Match, model: Surface3D, skin: Ids, normals: Array) -> Mask:
     near = np.linalg.norm(found.points - model.vertices[skin], axis=1) < TRUST_DISTANCE
     facing = (found.normals * normals).sum(1) > TRUST_COSINE
     outside = head.regions["skin"][found.faces]
-    ends = np.zeros(len(head.template), bool)
-    ends[border_vertices(head.faces[body_faces(head)])] = True
-    at_end = (ends[head.faces[found.faces]] * (found.barycentrics > 0.02)).any(1)
-    return near & facing & outside & ~at_end
+    return near & facing & outside & ~free.at_end(found)
 
 
 def _fill(model: Surface3D, template: Array, laid: Array, own_template: Array) -> Array:

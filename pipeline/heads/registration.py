@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from pipeline.heads.anny_file import HeadFile
 from pipeline.heads.anny_space import AnnySpace
-from pipeline.heads.surface_match import Match, Surface3D, border_vertices, match, vertex_normals
+from pipeline.heads.surface_match import Match, Surface3D, match, vertex_normals
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -62,7 +62,8 @@ def register(space: AnnySpace, target: Target) -> Array:
 
 def opening_share(head: HeadFile) -> Array:
     """(V,) how much of the way of the chin every vertex of the free head goes along when the jaw opens, 0..1."""
-    opening = head.actions.dense(len(head.template))[head.actions.names.index("jawOpen")]
+    opening = np.zeros_like(head.template)
+    head.actions.add_to(opening, head.actions.names.index("jawOpen"), 1.0)
     way = np.linalg.norm(opening, axis=1)
     return np.clip(way / np.quantile(way[way > 0], 0.9), 0, 1).astype(np.float64)
 
@@ -136,7 +137,8 @@ def _person_step(
     prior[:, 7:] = np.eye(len(basis)) * noise * np.sqrt(len(rows.vertices) / 100)
     system.append(prior)
     wanted.append(-coefficients * prior[0, 7])
-    step = np.linalg.lstsq(np.concatenate(system), np.concatenate(wanted), rcond=None)[0]
+    whole = np.concatenate(system)
+    step = np.linalg.solve(whole.T @ whole + 1e-12 * np.eye(whole.shape[1]), whole.T @ np.concatenate(wanted))
     rotation = _small_rotation(step[:3]) * (1 + step[6])
     moved = placed + np.tensordot(step[7:], basis, 1)
     placed = middle + (moved - middle) @ rotation.T + step[3:6]
@@ -167,11 +169,8 @@ def _partners(head: HeadFile, placed: Array, target: Target, reach: float) -> _P
     skin = np.unique(faces)
     normals = vertex_normals(placed, faces)[skin]
     found = match(placed[skin], normals, lower_share(head)[skin], target.surface)
-    ends = np.zeros(len(target.surface.vertices), bool)
-    ends[border_vertices(target.surface.faces[target.surface.used])] = True
-    at_end = (ends[target.surface.faces[found.faces]] * (found.barycentrics > 0.02)).any(1)
     near = np.linalg.norm(found.points - placed[skin], axis=1) < reach
-    good = near & ((found.normals * normals).sum(1) > LEAST_COSINE) & ~at_end
+    good = near & ((found.normals * normals).sum(1) > LEAST_COSINE) & ~target.surface.at_end(found)
     ears = np.zeros(len(head.template), bool)
     ears[head.faces[head.regions["ears"]]] = True
     picked = Match(found.points[good], found.normals[good], found.faces[good], found.barycentrics[good])

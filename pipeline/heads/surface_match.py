@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,9 @@ NORMAL_METRES = 0.012
 """Metres that a difference of 1 between unit normals counts as."""
 LIP_METRES = 0.015
 """Metres that upper and lower lip lie further apart than they do: closed lips touch."""
-CANDIDATES = 10
+CANDIDATES = 8
+ON_CORNER = 0.02
+"""Barycentric weight from which a place touches a corner of its triangle."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,21 @@ class Surface3D:
     used: Ids
     """(G,) faces."""
 
-    @property
+    @cached_property
     def normals(self) -> Array:
         """(V, 3) unit normals, triangles weighted by area."""
         return vertex_normals(self.vertices, self.faces)
+
+    @cached_property
+    def ends(self) -> NDArray[np.bool_]:
+        """(V,) vertices at which the matched faces end."""
+        ends = np.zeros(len(self.vertices), bool)
+        ends[border_vertices(self.faces[self.used])] = True
+        return ends
+
+    def at_end(self, found: Match) -> NDArray[np.bool_]:
+        """(N,) whether places of this surface lie on its border, beyond which it may go on in truth."""
+        return np.any(self.ends[self.faces[found.faces]] * (found.barycentrics > ON_CORNER), axis=1)
 
 
 @dataclass(frozen=True)
