@@ -45,6 +45,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         source=file.name,
         fps=ask_fps(choices, DEFAULT_FPS, line.fps if line else None),
         basis="arkit52",
+        radians=True,
         expression=weights,
         rotations=livelink.turns_in(values, file.columns).rotations(weights, choices),
         notes=notes + (line.notes if line else []),

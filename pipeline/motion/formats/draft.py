@@ -49,6 +49,9 @@ class Draft:
     exact: bool = False
     """Whether the format is documented to the last unit: whatever differs is an error, and nothing is guessed."""
 
+    radians: bool = False
+    """Whether the reader has settled the unit of the rotations, so that there is nothing left to ask."""
+
     def tracks(self) -> dict[str, Numbers]:
         """Everything with one row a frame, by name."""
         own = {"expression": self.expression, "eyelids": self.eyelids, "translation": self.translation}
@@ -75,7 +78,7 @@ def _settled(draft: Draft, choices: Choices, notes: list[str]) -> dict[str, Numb
     check_fps(draft.fps)
     tracks = {name: _sane(name, values) for name, values in draft.tracks().items()}
     tracks = same_length(upright(tracks, choices), choices, notes)
-    tracks = without_gaps(tracks | _turns(tracks, choices, notes), notes)
+    tracks = without_gaps(tracks | _turns(tracks, draft.radians, choices, notes), notes)
     if draft.basis == "arkit52":
         tracks["expression"] = settled_weights(tracks["expression"], choices, notes)
     tracks = chosen_piece(tracks, draft.fps, draft.piece_starts, choices, notes)
@@ -109,12 +112,12 @@ def _sane(name: str, values: Numbers) -> Numbers:
         return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
 
 
-def _turns(tracks: Mapping[str, Numbers], choices: Choices, notes: list[str]) -> dict[str, Numbers]:
+def _turns(tracks: Mapping[str, Numbers], radians: bool, choices: Choices, notes: list[str]) -> dict[str, Numbers]:
     """The joints (T, 3) in axis-angle radians; only what was axis-angle already can have been in degrees."""
     joints = {name: tracks[name] for name in ROTATIONS if name in tracks}
     native = {name: values for name, values in joints.items() if values.shape[1] == AXIS_ANGLE}
     other = {name: values for name, values in joints.items() if name not in native}
-    return in_radians(native, choices) | to_axis_angle(other, choices, notes)
+    return (native if radians else in_radians(native, choices)) | to_axis_angle(other, choices, notes)
 
 
 def _floats(values: Numbers) -> torch.Tensor:

@@ -52,6 +52,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         source=file.name,
         fps=ask_fps(choices, DEFAULT_FPS, line.fps if line else None),
         basis="arkit52",
+        radians=True,
         expression=weights,
         rotations=_turns(frames).rotations(weights, choices),
         notes=notes + (line.notes if line else []),

@@ -46,7 +46,7 @@ class Turns:
         """Neck, head and eyes as (T, 3) axis-angle in our axes; ``weights`` (T, 52) are the clip's actions.
 
         Eyes are left out where the eyeLook actions turn them already. What the file leaves open is asked under
-        ``head_units``, ``head_pitch`` and ``head_yaw``. Raises `MotionError` for angles of more than two turns.
+        ``units``, ``head_pitch`` and ``head_yaw``. Raises `MotionError` for angles of more than two turns.
         """
         found = {"head": self.head, "left_eye": self.left_eye, "right_eye": self.right_eye}
         given = {name: angles for name, angles in found.items() if angles is not None and np.nan_to_num(angles).any()}
@@ -74,7 +74,7 @@ class Turns:
             low, high = RADIANS_PER_LOOK
             unit = "half_turns" if slope < low else "degrees" if slope > high else "radians"
             why = f"The head's rotations were read as {unit.replace('_', ' ')}, judged by how far the eyes turn."
-        return UNITS[choices.option("head_units", unit, tuple(UNITS), why)]
+        return UNITS[choices.option("units", unit, tuple(UNITS), why)]
 
     def _signs(self, weights: Numbers, choices: Choices) -> Numbers:
         """(3,) signs of yaw, pitch, roll; a mirrored yaw comes with a mirrored roll."""

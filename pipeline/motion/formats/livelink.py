@@ -59,6 +59,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         source=file.name,
         fps=ask_fps(choices, DEFAULT_FPS, line.fps if line else None),
         basis="arkit52",
+        radians=True,
         expression=weights,
         rotations=turns_in(values, file.columns).rotations(weights, choices),
         notes=notes + told + (line.notes if line else []),

@@ -63,6 +63,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         source=file.name,
         fps=ask_fps(choices, DEFAULT_FPS, number_of(file.get("fps")) or (line.fps if line else None)),
         basis="arkit52",
+        radians=True,
         expression=weights,
         rotations=_turns(frames),
         notes=notes + (line.notes if line else []),

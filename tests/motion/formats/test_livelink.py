@@ -70,8 +70,8 @@ def test_still_eyes_tell_nothing_and_a_person_may(tmp_path):
     told = " ".join(motion.notes)
     assert "does not say the unit" in told
     assert "does not say the direction of the head's pitch" in told
-    assert {made.key for made in motion.assumptions} >= {"head_units", "head_pitch", "head_yaw"}
-    chosen = load_motion([path], {"head_units": "half_turns", "head_pitch": "up", "head_yaw": "right"})
+    assert {made.key for made in motion.assumptions} >= {"units", "head_pitch", "head_yaw"}
+    chosen = load_motion([path], {"units": "half_turns", "head_pitch": "up", "head_yaw": "right"})
     wanted = from_angles(np.pi * some_angles() * (-1, -1, -1))
     np.testing.assert_allclose(whole_turn(chosen), wanted, atol=1e-5)
 
