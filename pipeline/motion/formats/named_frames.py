@@ -31,7 +31,8 @@ HOW_TO_EXPORT = "MediaPipe Face Landmarker with output_face_blendshapes: dump fa
 DEFAULT_FPS = 30.0
 LISTS = ("frames", "results", "data", "faceBlendshapes", "face_blendshapes", "blendshapes")
 INSIDE = ("faceblendshapes", "blendshapes", "categories", "weights", "blendshapeweights")
-NAMED, SCORED = ("categoryname", "category", "displayname", "name"), ("score", "value", "weight")
+NAMED = ("categoryName", "category_name", "category", "displayName", "display_name", "name")
+SCORED = ("score", "value", "weight")
 TIMES = ("timestampms", "timems", "timestamp", "time", "t")
 MATRICES = ("facialtransformationmatrixes", "facialtransformationmatrices", "transformationmatrix", "matrix")
 MATRIX_TOLERANCE = 0.05
@@ -122,9 +123,8 @@ def _scored(entry: Any) -> tuple[str, float] | None:
     """Name and score of one of MediaPipe's categories."""
     if not isinstance(entry, dict):
         return None
-    by_letters = {letters(key): value for key, value in entry.items()}
-    name = next((by_letters[key] for key in NAMED if by_letters.get(key)), None)
-    score = next((by_letters[key] for key in SCORED if key in by_letters), None)
+    name = next((entry[key] for key in NAMED if entry.get(key)), None)
+    score = next((entry[key] for key in SCORED if key in entry), None)
     number = _weight(name, score)
     return None if number is None else (str(name), number)
 

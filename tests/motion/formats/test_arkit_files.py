@@ -1,6 +1,7 @@
 """ARKit weights as JSON, tables and arrays: clocks, spellings, and what is said where something does not fit."""
 
 import json
+import pickle
 import wave
 
 import numpy as np
@@ -172,6 +173,14 @@ def test_neutral_and_other_columns_are_no_actions(tmp_path):
     values = np.concatenate([np.full((90, 1), 1e-6), np.ones((90, 1)), a_face()], axis=1)
     np.savez(tmp_path / "a.npz", blendshape_names=np.array(names), blendshapes=values)
     np.testing.assert_allclose(load_motion([tmp_path / "a.npz"]).expression.numpy(), a_face(), atol=1e-6)
+
+
+def test_pickled_dictionary_of_names_and_weights(tmp_path):
+    face = a_face()
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"names": list(ARKIT_NAMES), "weights": face, "fps": 48}))
+    motion = load_motion([tmp_path / "a.pkl"])
+    assert motion.fps == 48
+    np.testing.assert_allclose(motion.expression.numpy(), face, atol=1e-6)
 
 
 def test_sound_goes_along(tmp_path):
