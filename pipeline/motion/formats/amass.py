@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from pipeline.errors import MotionError
 from pipeline.motion.assumptions import Choices
-from pipeline.motion.formats.array_tools import holds, only_arrays, read_numbers, stored_number
+from pipeline.motion.formats.array_tools import (
+    bare_name,
+    bare_shape,
+    holds,
+    only_arrays,
+    read_numbers,
+    stored_number,
+    unwrapped,
+)
 from pipeline.motion.formats.arrays import ArrayFile
 from pipeline.motion.formats.draft import Draft
 from pipeline.motion.formats.questions import ask_fps, ask_upright
@@ -25,18 +33,23 @@ from pipeline.motion.formats.smplx_pose import BASIS, BODY_JOINTS, from_body_pos
 from pipeline.motion.formats.sources import Source
 
 NAME = "AMASS"
-EXPECTS = "one .npz with poses (frames, 165 or 156), or pose_body and pose_jaw"
+EXPECTS = "one .npz with poses (frames, 165 or 156), or pose_body and pose_jaw; or a .npy of poses alone"
 USES = "jaw, eyes, neck and head of the body; no expression is in it"
 HOW_TO_EXPORT = "the SMPL-X files *_stageii.npz, or the SMPL+H files *_poses.npz, of the AMASS site"
 DEFAULT_FPS = 60.0
 FPS_NAMES = ("mocap_frame_rate", "mocap_framerate", "fps")
 JOINT_COUNTS = {55: "SMPL-X", 52: "SMPL+H", 24: "SMPL"}
+BARE_WIDTHS = (165, 156)
+"""Poses alone, in an array without a name."""
 NO_FACE = "Body motion ignored; the file has no expression: head, jaw and eyes used."
 ONLY_HEAD = "Body motion ignored; {} has no jaw, eyes or expression: only neck and head used."
 
 
 def sniff(sources: Sequence[Source]) -> bool:
     """Whether this is one file with poses of a body and no expression."""
+    bare = bare_shape(sources[0]) if len(sources) == 1 else None
+    if bare is not None:
+        return len(bare) == 2 and 0 not in bare and bare[1] in BARE_WIDTHS
     file = only_arrays(sources)
     if file is None or holds(file, ("expressions", "expression")):
         return False
@@ -45,19 +58,22 @@ def sniff(sources: Sequence[Source]) -> bool:
 
 def read(sources: Sequence[Source], choices: Choices) -> Draft:
     """The clip. Raises `MotionError` naming the array that does not fit."""
-    file = only_arrays(sources)
-    assert file is not None
+    (file,) = sources
+    assert isinstance(file, ArrayFile)
+    bare = bare_name(file)
+    file = unwrapped(file) if bare is None else file
+    poses = "poses" if bare is None else bare
     fps = ask_fps(choices, DEFAULT_FPS, stored_number(file, *FPS_NAMES))
-    rotations = _split_pose(file) if "pose_body" in file.arrays else full_pose(file, choices)
-    joints = _joint_count(file.arrays["poses"].shape) if "poses" in file.arrays else 55
+    rotations = _split_pose(file) if "pose_body" in file.arrays else full_pose(file, choices, poses)
+    joints = _joint_count(file.arrays[poses].shape) if poses in file.arrays else 55
     told = NO_FACE if "jaw" in rotations else ONLY_HEAD.format(JOINT_COUNTS[joints or 52])
     empty = np.zeros((1, 0), np.float32)
     return Draft(file.name, fps, BASIS, empty, rotations, notes=[told])
 
 
-def full_pose(file: ArrayFile, choices: Choices) -> dict[str, NDArray[Any]]:
-    """The head's joints of ``poses``. Raises `MotionError` when its width is no body's."""
-    values = read_numbers(file, "poses")
+def full_pose(file: ArrayFile, choices: Choices, name: str = "poses") -> dict[str, NDArray[Any]]:
+    """The head's joints of the array of that name. Raises `MotionError` when its width is no body's."""
+    values = read_numbers(file, name)
     joints = _joint_count(values.shape)
     if joints is None:
         raise MotionError(f"poses in {file.name} has shape {values.shape}; (frames, 165) of SMPL-X is needed")

@@ -134,6 +134,10 @@ class TestAmass:
         assert motion.expression.shape == (40, 0)
         assert any("no expression" in note for note in motion.notes)
 
+    def test_poses_alone_are_never_taken_for_the_order_of_talkshow(self, tmp_path):
+        np.save(tmp_path / "poses.npy", TRACK.poses)
+        check_head(load_motion([tmp_path / "poses.npy"]), 60)
+
     def test_smplh_has_neck_and_head_only(self, tmp_path):
         motion = load_motion([write_amass_smplh(tmp_path / "a_poses.npz", TRACK)])
         check_head(motion, 60, face=False, eyes=False)
