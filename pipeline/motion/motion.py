@@ -26,7 +26,7 @@ ARKIT_NAMES = (
     "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
 """The 52 facial actions of ARKit in alphabetical order: the columns of an ``arkit52`` expression."""
-BASES = ("arkit52", "flame2019", "flame2020", "flame2023", "flame2023_open", "smplx2020", "unknown")
+BASES = ("arkit52", "flame2019", "flame2020", "flame2023", "flame2023_open", "smplx2019", "smplx2020", "unknown")
 FLAME_BASES = BASES[1:]
 """What the coefficients of a clip without ARKit names may belong to."""
 SLOWEST_FPS, FASTEST_FPS = 1.0, 240.0

@@ -6,16 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from pipeline.heads.releases import RELEASES
 from pipeline.motion.assumptions import Choices
 from pipeline.motion.motion import FLAME_BASES
-
-RELEASES = {
-    "flame2019": "FLAME 2019",
-    "flame2020": "FLAME 2020",
-    "flame2023": "FLAME 2023",
-    "flame2023_open": "FLAME 2023 Open",
-    "smplx2020": "SMPL-X 2020",
-}
 
 
 def ask_fps(choices: Choices, usual: float, stored: float | None = None) -> float:
@@ -29,7 +22,7 @@ def ask_basis(choices: Choices, usual: str, stored: str = "") -> str:
     """What the expression coefficients belong to: ``stored`` in the file, or else the ``usual`` release of its tool."""
     if stored in FLAME_BASES:
         return choices.option("basis", stored, FLAME_BASES)
-    told = f"The file does not say which model its expression belongs to; it was taken as {RELEASES[usual]}."
+    told = f"The file does not say which model its expression belongs to; it was taken as {RELEASES[usual].title}."
     return choices.option("basis", usual, FLAME_BASES, told)
 
 
