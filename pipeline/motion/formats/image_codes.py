@@ -37,7 +37,7 @@ def in_order(sources: Iterable[Source]) -> list[ArrayFile]:
 def stacked(files: Iterable[ArrayFile], *wanted: Spellings) -> list[Numbers | None]:
     """For each of ``wanted`` its rows from all files (T, columns), or None where the first file has none.
 
-    ``needed`` arrays have one row an image: (50), (1, 50) and (B, 50) all do. Raises `MotionError` naming the file
+    An array has one row an image: (50), (1, 50) and (B, 50) all do. Raises `MotionError` naming the file
     where the arrays of one file, or the same array in two files, do not fit together.
     """
     rows: list[list[Numbers]] = [[] for _ in wanted]
