@@ -17,6 +17,15 @@ if ! command -v chromium chromium-browser google-chrome >/dev/null; then
     fi
 fi
 
+if ! command -v espeak-ng >/dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq espeak-ng >/dev/null
+    else
+        echo "The tests of spoken text need eSpeak NG. On Debian: sudo apt-get install espeak-ng" >&2
+        exit 2
+    fi
+fi
+
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy

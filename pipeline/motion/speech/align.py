@@ -18,7 +18,7 @@ from pipeline.errors import MotionError
 from pipeline.motion.speech.sound_file import FRAME_SECONDS, RATE, Samples, loudness
 from pipeline.motion.speech.transcript import is_english, pronunciations
 
-SINGLE_WINDOW, WINDOW = 40.0, 30.0
+SINGLE_WINDOW, WINDOW = 25.0, 20.0
 """Seconds up to which a recording is aligned at once, and of a window of a longer one."""
 KEPT_SHARE = 0.6
 """Of a window."""

@@ -29,7 +29,7 @@ LETTERS = {
     # behind, where lips have nothing to do
     "k": "K", "g": "G", "ɡ": "G", "ŋ": "NG", "x": "K", "ɣ": "G", "ɠ": "G", "ʟ": "L", "ɰ": "G", "q": "K", "ɢ": "G",
     "ɴ": "NG", "χ": "K", "ʁ": "K", "ʀ": "K", "ʛ": "G", "ħ": "HH", "ʕ": "HH", "h": "HH", "ɦ": "HH", "ʔ": "K", "ʜ": "HH",
-    "ʢ": "HH", "ʡ": "HH",
+    "ʢ": "HH", "ʡ": "HH", "ε": "EH", "φ": "BH", "ʦ": "S",
 }  # fmt: skip
 """Letter → ARPABET, or one of EE, OH, OE, UE (pure vowels) and BH (lips almost closed) of `visemes`."""
 UNKNOWN = "K"
