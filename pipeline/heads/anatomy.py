@@ -28,6 +28,8 @@ BUST_REACH = 0.03
 """Metres from the free head beyond which a face belongs to the limbs, which no portrait shows."""
 IRIS_ANGLE = 0.42
 """Radians from the gaze, seen from the middle of the eyeball, within which a face belongs to the iris."""
+LID_REACH = (0.42, 0.60)
+"""Shares of the distance between the eyes between which a blink fades out: Anny's moves nose and cheeks a little."""
 PUPILS = {"pupil_left": "left", "mediapipe_473": "left", "pupil_right": "right", "mediapipe_468": "right"}
 
 
@@ -72,7 +74,7 @@ def anatomy(
     return Anatomy(
         {name: torch.from_numpy(mask) for name, mask in regions.items()},
         _replaced(landmarks, official),
-        torch.from_numpy(_eyelids(head, laid, places, balls)),
+        torch.from_numpy(_eyelids(head, laid, places, points, balls)),
     )
 
 
@@ -148,12 +150,18 @@ def _replaced(landmarks: Landmarks, official: Landmarks | None) -> Landmarks:
     return Landmarks(landmarks.names, faces, barycentrics)
 
 
-def _eyelids(head: HeadFile, laid: NDArray[np.float32], places: Match, balls: dict[str, Mask]) -> NDArray[np.float32]:
+def _eyelids(
+    head: HeadFile, laid: NDArray[np.float32], places: Match, vertices: Array, balls: dict[str, Mask]
+) -> NDArray[np.float32]:
     """The free head's blinks at the size and the opening of these lids, read off at the model's vertices."""
     actions = head.actions.dense(len(head.template))
     correct_actions(head, laid, actions)
     blinks = actions[[head.actions.names.index(f"eyeBlink{side.capitalize()}") for side in SIDES]]
     corners = head.faces[places.faces]
     lids = (blinks[:, corners] * places.barycentrics[..., None]).sum(2)
+    eyes = [vertices[balls[side]].mean(0) for side in SIDES]
+    for lid, eye in zip(lids, eyes, strict=True):
+        way = np.linalg.norm(vertices - eye, axis=1) / np.linalg.norm(eyes[0] - eyes[1])
+        lid *= np.clip((LID_REACH[1] - way) / (LID_REACH[1] - LID_REACH[0]), 0, 1)[:, None]
     lids[:, balls["left"] | balls["right"]] = 0
     return lids.astype(np.float32)

@@ -14,7 +14,7 @@ from pipeline.avatar import SplatAvatar
 from pipeline.camera import portrait_camera
 from pipeline.formats.glb import write_avatar_glb
 from pipeline.rendering.rasterize import rasterize
-from tests.browser.heads import PROMPTS, head
+from tests.browser.heads import PROMPTS, head, licensed_head
 from tests.browser.views import open_viewer, pixels
 from tests.synthetic import synthetic_avatar
 
@@ -67,6 +67,21 @@ def test_real_heads_match_the_rasteriser(page: Page, site: str, files: Path, kin
         found = difference(page, head(kind), *pose)
         assert np.percentile(found, 99) <= 3, name
         assert found.mean() <= 0.6, name
+
+
+def test_a_licensed_head_matches_the_rasteriser(page: Page, site: str, files: Path, models: Path) -> None:
+    avatar = licensed_head()
+    write_avatar_glb(avatar, files / "licensed.glb")
+    open_viewer(page, site, "/files/licensed.glb", SIZE)
+    components = {f"expression_{index:03d}": (-1.5) ** (index % 3) for index in range(12)}
+    for expression, rotations in (
+        ({}, {}),
+        ({"eyelid_left": 1.0, "eyelid_right": 1.0}, {"jaw": [0.3, 0.05, 0.0]}),
+        (components, {"neck": [0.1, 0.3, 0.05], "left_eye": [0.0, 0.2, 0.0]}),
+    ):
+        found = difference(page, avatar, expression, rotations)
+        assert np.percentile(found, 99) <= 4
+        assert found.mean() <= 0.6
 
 
 def test_view_dependent_colour_matches_the_rasteriser(page: Page, site: str, files: Path) -> None:

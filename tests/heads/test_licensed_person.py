@@ -1,0 +1,64 @@
+"""Persons of the free head on licensed models, and the same persons again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import UserError
+from pipeline.heads import AnnyHead, load_head
+from pipeline.heads.licensed_person import licensed_person, stored_person
+from pipeline.heads.resemblance import LARGEST, resemble
+
+PERSON = AnnyHead({"gender": 0.9, "age": 0.8, "asian": 0.9, "caucasian": 0.1}, {"nose-hump-incr": 0.6})
+
+
+def distance(rig, correspondence, person):
+    """Metres (M,) between partners after the best rigid fit."""
+    rows = correspondence.vertices
+    here = rig.vertices[rows].double().numpy()
+    corners = person.vertices[person.faces[correspondence.faces]]
+    there = (corners * correspondence.barycentrics[..., None]).sum(1).double().numpy()
+    here, there = here - here.mean(0), there - there.mean(0)
+    left, _, right = np.linalg.svd(there.T @ here)
+    return np.linalg.norm(here @ (left @ right).T - there, axis=1)
+
+
+@pytest.mark.parametrize("kind", ["flame", "smplx"])
+def test_a_model_takes_on_the_person(models, kind):
+    head = load_head(kind)
+    complete = licensed_person(kind, PERSON)
+    before = distance(head.rig, head.correspondence, PERSON.rig)
+    after = distance(complete.rig, head.correspondence, PERSON.rig)
+    assert np.median(after) < 0.35 * np.median(before)
+    assert np.median(after) < 0.0025
+    assert max(map(abs, complete.rig.model.shape)) <= LARGEST + 1e-3
+    assert (complete.rig.model.kind, complete.rig.model.release) == (kind, head.release)
+
+
+def test_coefficients_stay_small_for_whom_the_model_cannot_be(models):
+    head = load_head("flame")
+    child = AnnyHead({"age": 0.0, "weight": 1.0})
+    place = head.correspondence
+    found = resemble(place.registered.numpy(), head.shape_dirs.numpy(), place, child.rig)
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() <= LARGEST
+
+
+def test_the_same_person_comes_back_from_its_identity(models):
+    made = licensed_person("flame2023", PERSON)
+    again = stored_person(made.rig.model)
+    assert torch.equal(again.rig.vertices, made.rig.vertices)
+    assert torch.equal(again.rig.faces, made.rig.faces)
+
+
+def test_without_the_file_there_is_a_sentence(models, monkeypatch, tmp_path):
+    identity = licensed_person("flame", PERSON).rig.model
+    monkeypatch.setenv("ANIMPORTRAIT3D_MODELS", str(tmp_path))
+    with pytest.raises(UserError, match=r"'flame' needs a model file of your own"):
+        licensed_person("flame", PERSON)
+    with pytest.raises(UserError, match="stands on FLAME 2023, whose file is not stored with it"):
+        stored_person(replace(identity, content="0" * 64))
