@@ -7,9 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from ui.animate_tab import QUIET, SAVE, AnimateWiring, animate_tab
+from ui.animate_tab import animate_tab
+from ui.animate_wiring import QUIET, SAVE, AnimateWiring
 from ui.create import create, create_tab, export, pack, present, result_bar, roll_seed
 from ui.sentences import sentences
+from ui.settings import has_login, settings_tab
 from ui.theme import STYLE, theme
 from ui.workshop import Workshop
 from viewer.component import AvatarViewer
@@ -42,6 +44,9 @@ def build_page(workshop: Workshop) -> gr.Blocks:
                     making = create_tab()
                 with gr.Tab("Animate"):
                     moving = animate_tab()
+                if has_login():
+                    with gr.Tab("Settings"):
+                        settings_tab()
             with gr.Column(scale=5, min_width=320, elem_id="stage"):
                 viewer = AvatarViewer(label="viewer", elem_id="viewer", padding=False)
                 result = result_bar()
@@ -89,6 +94,7 @@ def _wire_create(
         prompt: str,
         seed: float = 0,
         attributes: dict[str, Any] | None = None,
+        head: str = "anny",
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[Any, ...]:
         """Make a 3D head from a sentence.
@@ -97,17 +103,18 @@ def _wire_create(
             prompt: describes a person, e.g. "a young black woman with an afro and gold earrings".
             seed: draws what the sentence leaves open; the same sentence and seed give the same head.
             attributes: overrides what the sentence says, e.g. {"hair.style": "bob", "age": 40}.
+            head: anny, or a licensed model such as flame2023 whose file lies on this machine.
 
         Returns:
             The head's secret id for the other calls, the viewer's value with the avatar.glb, what was understood as
             Markdown, and the avatar.glb as a file.
         """
         with sentences():
-            made = create(workshop, prompt, seed, attributes, lambda share, what: progress(share, desc=what))
+            made = create(workshop, prompt, seed, attributes, lambda share, what: progress(share, desc=what), head)
             return made.id, made.shown, made.about, made.glb
 
     attributes = gr.JSON(label="attributes", visible=False)
-    inputs = [tab["prompt"], tab["seed"], attributes]
+    inputs = [tab["prompt"], tab["seed"], attributes, tab["head"]]
     outputs = [avatar_id, viewer, tab["about"], tab["glb"]]
     clicks = [tab["make"].click, tab["prompt"].submit]
     gr.on([*clicks, tab["dice"].click], None, cancels=[greeting], **QUIET)  # a new head is not replaced by the example
