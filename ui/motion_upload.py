@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from pipeline.motion.motion import BASES
+from pipeline.heads.releases import RELEASES
 from ui.motions import LANGUAGE, clip_names
 from ui.sentences import capitalised, plain
 
@@ -24,11 +24,6 @@ TITLES = {
     "clip": "Which clip", "trim": "Lengths differ",
 }  # fmt: skip
 """Key of a choice → what it is called; other keys speak for themselves."""
-RELEASES = {
-    "arkit52": "ARKit", "flame2019": "FLAME 2019", "flame2020": "FLAME 2020", "flame2023": "FLAME 2023",
-    "flame2023_open": "FLAME 2023 Open", "smplx2020": "SMPL-X 2020", "unknown": "Not known",
-}  # fmt: skip
-assert set(RELEASES) == set(BASES)
 
 
 def clip_label(name: str) -> str:
@@ -118,7 +113,11 @@ def choices_by_hand(
 
 def _options(choice: dict[str, Any]) -> list[tuple[str, str]]:
     if choice["options"]:
-        return [(RELEASES.get(option, clip_label(option)), option) for option in choice["options"]]
+        return [(_option_label(option), option) for option in choice["options"]]
     rates = FRAME_RATES if choice["key"] == "fps" else ()
     values = sorted({*rates, choice["value"]}, key=float)
     return [(value, value) for value in values]
+
+
+def _option_label(option: str) -> str:
+    return RELEASES[option].title if option in RELEASES else clip_label(option)

@@ -31,7 +31,7 @@ def test_flame_params_have_every_array_of_gaussian_avatars(tmp_path):
         assert np.array_equal(saved["eyes_pose"], torch.cat([clip.left_eye, clip.right_eye], 1))
         for name in ("shape", "static_offset", "dynamic_offset", "translation"):
             assert not saved[name].any(), name
-    assert "flame2023" in notes[0]
+    assert "FLAME 2023" in notes[0]
     assert "25 frames per second" in notes[-1]
     assert (tmp_path / "flame_param.npz").stat().st_size < 100_000
 
