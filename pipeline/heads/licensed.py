@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,8 +20,10 @@ from pipeline.heads.anatomy import anatomy
 from pipeline.heads.anny_file import HEAD_FILE
 from pipeline.heads.correspondence import Correspondence, correspond
 from pipeline.heads.model_cache import cache_folder
+from pipeline.heads.model_files import ModelFile, find_model, model_at
 from pipeline.heads.official_files import OfficialFiles
 from pipeline.heads.rig import Rig
+from pipeline.heads.smplx_module import load_body, shape_coefficients
 
 EYELID_NAMES = ("eyelid_left", "eyelid_right")
 
@@ -49,6 +53,54 @@ class Surface:
     regions: Mapping[str, Tensor]
     """Regions that the model's files say themselves: name → (F,) bool."""
     uv: Tensor | None = None
+
+
+class LicensedHead(ABC):
+    """One identity of a model that somebody brings a file of; see `FlameHead` and `SmplxHead` for the arguments."""
+
+    kind: ClassVar[str]
+    """``flame`` or ``smplx``."""
+
+    def __init__(
+        self, path: Path | str | None = None, shape: Sequence[float] | None = None, release: str | None = None
+    ) -> None:
+        self.file: ModelFile = (
+            find_model(release or self.kind) if path is None else model_at(Path(path), self.kind, release)
+        )
+        assert self.file.model is not None
+        self._model = self.file.model
+        self._body = load_body(self._model)
+        self.shape = shape_coefficients(shape, self._body, self.file.name)
+
+    @property
+    def release(self) -> str:
+        """``flame2023``, ``smplx2020`` …: also the basis of the rig."""
+        return self.file.release
+
+    @property
+    def content(self) -> str:
+        """SHA-256 of the model file, hex: together with the shape it says which head this is."""
+        return self._model.content
+
+    @property
+    def template_points(self) -> Tensor:
+        """(V, 3) where every vertex lies in the free head's template coordinates, see `AnnyHead.template_points`."""
+        return self.correspondence.template_points
+
+    @property
+    @abstractmethod
+    def shape_dirs(self) -> Tensor:
+        """(S, V, 3) metres that each shape coefficient at 1 moves the rig's vertices."""
+
+    @property
+    @abstractmethod
+    def correspondence(self) -> Correspondence:
+        """The template registered with the free head; the first time for a model takes seconds."""
+
+    @property
+    @abstractmethod
+    def rig(self) -> Rig:
+        """The rig of this identity; the last two expressions close the eyelids."""
 
 
 def registered(surface: Surface, skeleton: Skeleton, official: OfficialFiles) -> Correspondence:

@@ -23,12 +23,10 @@ from pipeline.heads.animportrait3d_assets import (
 )
 from pipeline.heads.bust import KEPT, SKELETON, bust_vertices, folded_weights, hanging_arms, kept_pose_dirs
 from pipeline.heads.correspondence import Correspondence
-from pipeline.heads.licensed import Surface, make_rig, registered
-from pipeline.heads.model_cache import Converted
-from pipeline.heads.model_files import ModelFile, find_model, model_at
+from pipeline.heads.licensed import LicensedHead, Surface, make_rig, registered
 from pipeline.heads.official_files import OfficialFiles, ibug_landmarks
 from pipeline.heads.rig import Landmarks, Rig
-from pipeline.heads.smplx_module import Body, load_body, shape_coefficients
+from pipeline.heads.smplx_module import Body
 
 ORIGIN = "head"
 """The joint that the origin is moved to."""
@@ -43,7 +41,7 @@ class _Bust:
     """(V, 3) the surface of one identity."""
 
 
-class SmplxHead:
+class SmplxHead(LicensedHead):
     """SMPL-X for one identity (Pavlakos et al., Expressive body capture, 2019), cut down to a bust.
 
     ``path``: the model's npz or pkl, its archive as downloaded, or a folder with either; by default the preferred model
@@ -53,6 +51,8 @@ class SmplxHead:
     Raises `UserError` when there is no such model or folder, one cannot be used, or a coefficient is out of range.
     """
 
+    kind = "smplx"
+
     def __init__(
         self,
         path: Path | str | None = None,
@@ -60,46 +60,24 @@ class SmplxHead:
         assets: Path | str | None = None,
         release: str | None = None,
     ) -> None:
-        self.file: ModelFile = (
-            find_model(release or "smplx") if path is None else model_at(Path(path), "smplx", release)
-        )
-        assert self.file.model is not None
-        self._model: Converted = self.file.model
-        self._body = load_body(self._model)
+        super().__init__(path, shape, release)
         self._assets = None if assets is None else read_assets(Path(assets))
         if self._assets is not None:
             check_fits(self._assets, self._body.faces.numpy())
-        self.shape = shape_coefficients(shape, self._body, self.file.name)
-
-    @property
-    def release(self) -> str:
-        """``smplx2020`` or ``smplx2019``: also the basis of the rig."""
-        return self.file.release
-
-    @property
-    def content(self) -> str:
-        """SHA-256 of the model file, hex: together with the shape it says which head this is."""
-        return self._model.content
 
     @property
     def shape_dirs(self) -> Tensor:
-        """(S, V, 3) metres that each shape coefficient at 1 moves the rig's vertices."""
         return self._body.shapes[:, kept_vertices(self._body)]
-
-    @property
-    def template_points(self) -> Tensor:
-        """(V, 3) where every vertex lies in the free head's template coordinates, see `AnnyHead.template_points`."""
-        return self.correspondence.template_points
 
     @cached_property
     def correspondence(self) -> Correspondence:
-        """The neutral bust registered with the free head; the first time for a model takes seconds."""
+        """That of the neutral bust."""
         neutral = self._bust(torch.zeros_like(self.shape)).surface
         return registered(neutral, SKELETON, self._official(neutral.faces))
 
     @cached_property
     def rig(self) -> Rig:
-        """The rig of this identity, origin at its head joint; the last two expressions close the eyelids."""
+        """Its origin is the head joint."""
         body, bust = self._body, self._bust(self.shape)
         regressor = body.regressor[list(KEPT.values())]
         return make_rig(
