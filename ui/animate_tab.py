@@ -36,7 +36,7 @@ def animate_tab() -> dict[str, Any]:
         )
         parts |= editor_parts()
         with gr.Row(elem_id="save-motion"):
-            gr.HTML("Save motion", elem_id="save-label")
+            gr.HTML("Save", elem_id="save-label")
             for kind, label in SAVED_AS.items():
                 parts[kind] = gr.Button(label, size="sm", min_width=60, elem_id=f"save-{kind}")
         parts["save_notes"] = gr.Markdown(label="notes on the file", elem_id="save-notes")

@@ -8,11 +8,13 @@ from typing import Any
 
 import gradio as gr
 
+from pipeline.errors import UserError
 from pipeline.motion.edits import Edits
 from ui.animate_calls import AnimateCalls
 from ui.animate_tab import SAVED_AS
 from ui.motion_editor import DEFAULTS, edits_of, part_choices
 from ui.motion_upload import choices_by_hand, found_text, slot_updates
+from ui.sentences import sentences
 from ui.workshop import Workshop
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
@@ -94,7 +96,15 @@ class AnimateWiring:
         self._play_after(chosen, api_name="play", api_visibility="public", show_progress_on=self.viewer)
         chosen.then(lambda: (None, None), None, [tab["files"], self.found], **QUIET)
         for trigger in (tab["talk"].click, tab["words"].submit):
-            spoken = on(trigger, "speech")
+            checked = trigger(
+                _check_said,
+                [tab["words"], tab["speech"]],
+                None,
+                api_visibility="private",
+                show_progress="hidden",
+                concurrency_limit=None,
+            )  # fmt: skip  (only an event of the queue tells its errors)
+            spoken = on(checked.success, "speech")
             spoken.then(lambda: (None, None, None), None, [tab["clip"], tab["files"], self.found], **QUIET)
             self._play_after(spoken, show_progress="minimal", show_progress_on=tab["talk"])
         uploaded = on(tab["files"].upload, "files")
@@ -194,6 +204,13 @@ class AnimateWiring:
         running.success(show_video, tab["background"], [tab["video"], tab["video_file"]], **QUIET)
         running.then(idle, None, buttons, **QUIET)
         tab["cancel"].click(idle, None, buttons, cancels=[running], **QUIET)
+
+
+def _check_said(words: str, speech: str | None) -> None:
+    """Tell a visitor who has given nothing to say."""
+    with sentences():
+        if not words.strip() and speech is None:
+            raise UserError("nothing is said yet: type a sentence, or give a recording")
 
 
 def _untrimmed(values: Sequence[Any]) -> list[Any]:

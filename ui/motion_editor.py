@@ -40,7 +40,7 @@ def editor_parts() -> dict[str, Any]:
         with gr.Row():
             feelings = [("No feeling", NO_FEELING), *((name.capitalize(), name) for name in EMOTIONS)]
             feeling = gr.Dropdown(feelings, value=NO_FEELING, label="Mix in", min_width=120, elem_id="feeling")
-            strength = gr.Slider(0, 1, 0.5, step=0.05, label="How strongly", min_width=120, elem_id="feeling-strength")
+            strength = gr.Slider(0, 1, 0.5, step=0.05, label="Strength", min_width=120, elem_id="feeling-strength")
         with gr.Row():
             times = gr.Number(1, label="Repeat", minimum=1, maximum=100, step=1, precision=0, min_width=80)
             seamless = gr.Checkbox(False, label="Seamless", min_width=90, elem_id="seamless")

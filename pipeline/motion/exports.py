@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipeline.errors import MotionError, UserError
 from pipeline.files import whole_file
 from pipeline.heads import AnnyHead, load_head
+from pipeline.heads.releases import RELEASES
 from pipeline.heads.rig import Rig
 from pipeline.heads.rig_tools import without_expressions
 from pipeline.motion.editing import in_actions
@@ -131,9 +132,8 @@ def _copied(motion: Motion) -> tuple[dict[str, Array], list[str]]:
     arrays["expr"][:, :width] = expression[:, :width]
     notes = []
     if bool(motion.expression.any()):
-        notes.append(
-            f"The coefficients belong to {motion.basis}; the avatar that plays them has to be of that release."
-        )
+        model = RELEASES[motion.basis].title if motion.basis in RELEASES else "a model that nobody named"
+        notes.append(f"The coefficients belong to {model}; the avatar that plays them has to be of that release.")
     if expression.shape[1] > EXPRESSIONS:
         notes.append(f"The first {EXPRESSIONS} of {expression.shape[1]} coefficients were kept, as many as it takes.")
     if motion.eyelids is not None and bool(motion.eyelids.any()):
