@@ -24,7 +24,7 @@ from pipeline.rendering.video import parse_background
 from ui.motion_plot import plot
 from ui.motions import MotionRequest, Shelf
 from ui.sentences import capitalised, plain
-from ui.workshop import Workshop
+from ui.workshop import Workshop, viewer_glb
 from viewer.clips import write_clip
 
 LONGEST_SECONDS = 120
@@ -55,7 +55,7 @@ def play(workshop: Workshop, shelf: Shelf, avatar_id: str, request: MotionReques
     Raises `UserError` for an unknown id or a motion that cannot be used.
     """
     avatar, folder = workshop.avatar(avatar_id), workshop.folder(avatar_id)
-    glb = str(folder / "avatar" / "avatar.glb")
+    glb = str(viewer_glb(folder))
     if request.is_empty:
         return Played({"avatar": glb})
     clip = shelf.edited(request, avatar.rig, folder)
