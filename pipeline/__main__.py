@@ -59,12 +59,14 @@ def animate(options: argparse.Namespace) -> None:
     """A motion clip, a recording or a text moves an avatar; the result is a video."""
     from pipeline.animate import AnimationSettings, animate_to_video
     from pipeline.avatar_folder import load_avatar_folder
+    from pipeline.motion.edits import Edits, apply
 
+    edits = Edits.from_json(options.edit)
     width, height = _size(options.size)
     settings = AnimationSettings(width, height, options.fps, options.layout, options.background)
     avatar = load_avatar_folder(options.avatar)
     with tempfile.TemporaryDirectory(prefix="animportrait3d-speech-") as folder:
-        clip = _clip(options, Path(folder))
+        clip = apply(_clip(options, Path(folder)), edits, avatar.rig, Path(folder))
         result = animate_to_video(avatar, clip, options.video, settings, progress=_progress())
     for note in result.notes:
         print(f"note: {note}")
@@ -199,6 +201,12 @@ def _parser() -> argparse.ArgumentParser:
         "--language", default="en", metavar="CODE", help="of the text or transcript (default en), e.g. en-us, de, fr"
     )
     _add_choose(verb)
+    verb.add_argument(
+        "--edit",
+        default="",
+        metavar="JSON",
+        help='changes the clip, e.g. \'{"trim": [0.5, 3], "speed": 1.2, "mix": {"happy": 0.4}}\'',
+    )
     verb.add_argument("--video", type=Path, required=True, metavar="OUT", help="OUT.mp4, or a folder for PNG frames")
     verb.add_argument("--size", default="512", metavar="N[xM]", help="pixels of one view: 512 (the default) or 640x360")
     verb.add_argument("--fps", type=float, metavar="F", help="frames per second (default: the clip's)")

@@ -74,6 +74,12 @@ def test_animate_writes_a_video(avatar, pair, tmp_path, capsys):
     assert "16 frames" in capsys.readouterr().out
 
 
+def test_the_clip_can_be_edited_first(avatar, pair, tmp_path, capsys):
+    call = ["animate", str(avatar), "--motion", *pair, "--video", str(tmp_path / "v.mp4"), "--size", "64"]
+    assert main([*call, "--edit", '{"speed": 2, "repeat": 3}']) == 0
+    assert "24 frames" in capsys.readouterr().out
+
+
 def test_animate_writes_transparent_frames(avatar, pair, tmp_path):
     arguments = [
         "animate",
@@ -140,6 +146,8 @@ def test_bad_motion_files_write_nothing(avatar, name, tmp_path, capsys):
         (["--video", "v.mp4", "--size", "5"], "must be 16 to 4096"),
         (["--video", "v.mp4", "--fps", "0.1"], "frame"),
         (["--video", "v.mp4", "--background", "mauvish"], "'mauvish' is no colour"),
+        (["--video", "v.mp4", "--edit", "faster"], "edits are not understood"),
+        (["--video", "v.mp4", "--edit", '{"sped": 2}'], "no edit 'sped'"),
     ],
 )
 def test_bad_video_settings_write_nothing(avatar, pair, extra, sentence, tmp_path, capsys, monkeypatch):

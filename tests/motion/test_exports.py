@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from pipeline.motion import ARKIT_NAMES, load_motion
 from pipeline.motion.clips import look_around, talk
 from pipeline.motion.exports import WRITERS, save_motion, write_arkit_json, write_flame_params
+from tests.heads.models import write_flame
 from tests.motion.making import a_motion
 
 GAUSSIAN_AVATARS = {
@@ -107,3 +108,19 @@ def test_without_a_flame_file_actions_do_not_become_coefficients(tmp_path, monke
     with pytest.raises(UserError, match="FLAME model of your own"):
         write_flame_params(talk(), tmp_path / "flame_param.npz")
     assert not list(tmp_path.iterdir())
+
+
+def test_actions_become_coefficients_on_a_flame_model(tmp_path, monkeypatch):
+    """The clip that speaks opens the jaw of the file as far as its own, and its head turns stay."""
+    models = tmp_path / "models"
+    models.mkdir()
+    write_flame(models)
+    monkeypatch.setenv("ANIMPORTRAIT3D_MODELS", str(models))
+    notes = write_flame_params(talk(), tmp_path / "flame_param.npz")
+    back = load_motion([tmp_path / "flame_param.npz"], {"fps": "30", "basis": "flame2023"})
+    assert len(back) == len(talk())
+    opened = talk().expression[:, ARKIT_NAMES.index("jawOpen")]
+    assert np.corrcoef(back.jaw[:, 0], opened)[0, 1] > 0.9
+    assert float(back.expression.abs().amax()) > 0.1
+    assert float(back.global_rotation.norm(dim=1).max()) > 0.02
+    assert "FLAME" in " ".join(notes)
