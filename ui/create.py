@@ -150,12 +150,9 @@ def create_tab() -> dict[str, Any]:
     with gr.Row(elem_id="make-row"):
         make = gr.Button("Create", variant="primary", scale=3, min_width=100, elem_id="create")
         dice = gr.Button("Another person", scale=2, min_width=100, elem_id="dice")
-    with gr.Row(elem_id="draw-row"):
-        seed = gr.Number(0, label="Seed", precision=0, min_width=100, elem_id="seed")
-        heads = head_choices()
-        head = gr.Dropdown(
-            heads, value="anny", label="Head model", visible=len(heads) > 1, min_width=140, elem_id="head"
-        )
+    seed = gr.Number(0, label="Seed", precision=0, elem_id="seed")
+    heads = head_choices()
+    head = gr.Dropdown(heads, value="anny", label="Head model", visible=len(heads) > 1, elem_id="head")
     chips = gr.Dataset(
         components=["html"],  # a textbox would cut long ones
         samples=[[example] for example in examples()],

@@ -37,7 +37,7 @@ def source_parts(languages: list[tuple[str, str]]) -> dict[str, Any]:
             choices = [(clip_label(name), name) for name in clip_names()]
             clip = gr.Radio(choices, value=None, label="clip", show_label=False, elem_id="clip")
         with gr.Tab("Your file"):
-            files = gr.File(label="Motion files", file_count="multiple", height=92, elem_id="motion-files")
+            files = gr.File(label="Motion files", file_count="multiple", elem_id="motion-files")
             gr.Markdown(
                 "FLAME, SMPL-X or ARKit motion of any tool. Drop files that belong together at once: expression and "
                 "pose, motion and sound.",
