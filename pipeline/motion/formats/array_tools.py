@@ -68,6 +68,18 @@ def read_numbers(file: ArrayFile, name: str) -> NDArray[Any]:
 
     Raises `MotionError` when it holds no numbers or is larger than a clip can be.
     """
+    return read_present(file, [name])[name]
+
+
+def read_present(file: ArrayFile, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """`read_numbers` of those of ``names`` that are there."""
+    present = [name for name in names if name in file.arrays]
+    for name in present:
+        _check_size(file, name)
+    return {name: _as_floats(values) for name, values in file.read_all(present).items()}
+
+
+def _check_size(file: ArrayFile, name: str) -> None:
     header = file.arrays[name]
     label = f"{name} in {file.name}" if name not in UNNAMED else file.name
     if not header.is_number:
@@ -81,9 +93,12 @@ def read_numbers(file: ArrayFile, name: str) -> NDArray[Any]:
         raise MotionError(f"{label} has {longest} frames; a clip has 1 to {MOST_FRAMES}")
     if prod(header.shape) > longest * MOST_PER_FRAME:
         raise MotionError(f"{label} has shape {header.shape}; a frame of a clip has at most {MOST_PER_FRAME} numbers")
-    values = file.read(name)
+
+
+def _as_floats(values: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers stay exact: they may be frame numbers."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return values if header.dtype.kind in "iu" else values.astype(np.float32)
+        return values if values.dtype.kind in "iu" else values.astype(np.float32)
 
 
 def read_optional(file: ArrayFile, *names: str) -> NDArray[Any] | None:

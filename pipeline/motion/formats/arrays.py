@@ -5,11 +5,13 @@ Nothing is unpickled and nothing is evaluated; sizes are compared with the file 
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -72,6 +74,8 @@ class ArrayFile:
     """Name of the file that a person gave, where it was converted."""
     prefix: str = ""
     """What stands before every name inside the file."""
+    content: bytes | None = field(default=None, repr=False)
+    """The whole file, where it is in memory and not at ``path``."""
 
     @property
     def name(self) -> str:
@@ -79,15 +83,28 @@ class ArrayFile:
 
     def read(self, name: str = "") -> np.ndarray:
         """The array of that name. Raises `MotionError` when the data is cut short or damaged."""
+        return self.read_all([name])[name]
+
+    def read_all(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Several arrays by name, as `read`; small ones cost less than opening their archive, which is done once."""
+        with reading(self.path), self._stream() as file:
+            if not self.compressed:
+                return {name: self._read(name, lambda _: file) for name in names}
+            try:
+                archive = zipfile.ZipFile(file)
+            except ZIP_ERRORS as error:
+                raise MotionError(f"{self.name} is damaged and cannot be unpacked") from error
+            return {name: self._read(name, lambda name: archive.open(f"{self.prefix}{name}.npy")) for name in names}
+
+    def _stream(self) -> IO[bytes]:
+        return open(self.path, "rb") if self.content is None else io.BytesIO(self.content)
+
+    def _read(self, name: str, opened: Callable[[str], IO[bytes]]) -> np.ndarray:
         header = self.arrays[name]
         size = prod(header.shape) * header.dtype.itemsize
         try:
-            if self.compressed:
-                with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.prefix}{name}.npy") as member:
-                    data = member.read(header.offset + size)
-            else:
-                with open(self.path, "rb") as file:
-                    data = file.read(header.offset + size)
+            with opened(name) as stream:
+                data = stream.read(header.offset + size)
         except ZIP_ERRORS as error:
             raise MotionError(f"{self.name} is damaged: array {name!r} cannot be read") from error
         if len(data) < header.offset + size:
@@ -110,23 +127,28 @@ def open_arrays(path: Path) -> ArrayFile:
     with reading(path):
         if not path.is_file():
             raise MotionError(f"there is no file {path}")
-        return _open_arrays(path, path.stat().st_size)
+        with open(path, "rb") as file:
+            return _open_arrays(file, path, path.stat().st_size)
 
 
-def _open_arrays(path: Path, size: int) -> ArrayFile:
+def arrays_in(content: bytes, name: str) -> ArrayFile:
+    """As `open_arrays`, of a file that is in memory and called ``name``."""
+    return replace(_open_arrays(io.BytesIO(content), Path(name), len(content)), content=content)
+
+
+def _open_arrays(file: IO[bytes], path: Path, size: int) -> ArrayFile:
     if size == 0:
         raise MotionError(f"{path.name} is empty")
     if size > MOST_BYTES:
         raise MotionError(f"{path.name} has {size / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} MB are read")
-    with open(path, "rb") as file:
-        magic = file.read(len(NPY_MAGIC))
-        file.seek(0)
-        if PICKLE_MAGIC.match(magic):
-            raise _pickle_refused(path)
-        if magic == NPY_MAGIC:
-            return ArrayFile(path, {"": _read_header(file, size, path, path.name)}, compressed=False)
-        if magic.startswith(ZIP_MAGIC):
-            return ArrayFile(path, _read_archive(file, path), compressed=True)
+    magic = file.read(len(NPY_MAGIC))
+    file.seek(0)
+    if PICKLE_MAGIC.match(magic):
+        raise _pickle_refused(path)
+    if magic == NPY_MAGIC:
+        return ArrayFile(path, {"": _read_header(file, size, path, path.name)}, compressed=False)
+    if magic.startswith(ZIP_MAGIC):
+        return ArrayFile(path, _read_archive(file, path), compressed=True)
     raise MotionError(f"{path.name} is no NumPy file; a motion clip is a .npy or .npz file")
 
 

@@ -18,9 +18,7 @@ from pipeline.motion.formats.sources import Source
 NAME = "Audio2Face"
 EXPECTS = 'one .json with "facsNames" and "weightMat"'
 USES = "52 actions"
-HOW_TO_EXPORT = (
-    "Audio2Face: blendshape solve with the ARKit set, Export as JSON; its csv is a table of ARKit actions"
-)
+HOW_TO_EXPORT = "Audio2Face: blendshape solve with the ARKit set, Export as JSON; its csv is a table of ARKit actions"
 DEFAULT_FPS = 60.0
 
 

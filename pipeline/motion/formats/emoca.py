@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.errors import MotionError
 from pipeline.motion.assumptions import Choices
 from pipeline.motion.formats.array_tools import read_numbers
-from pipeline.motion.formats.arrays import open_arrays
+from pipeline.motion.formats.arrays import arrays_in
 from pipeline.motion.formats.draft import Draft, Numbers
 from pipeline.motion.formats.folder_file import FolderFile
 from pipeline.motion.formats.questions import ask_basis, ask_fps
@@ -78,7 +78,7 @@ def _stack(folder: FolderFile, frames: Sequence[str], name: str) -> Numbers:
     rows: list[Numbers] = []
     for frame in frames:
         member = _inside(frame, name)
-        file = open_arrays(folder.fetch(member))
+        file = arrays_in(folder.content(member), member)
         if file.compressed:
             raise MotionError(f"{member} in {folder.name} is no NumPy array")
         row = read_numbers(file, "").astype(np.float64).reshape(-1)

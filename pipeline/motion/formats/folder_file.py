@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO
 
 from pipeline.errors import MotionError
 from pipeline.motion.formats.arrays import MOST_RATIO, SMALL_BYTES, ZIP_ERRORS
@@ -20,6 +20,7 @@ MOST_MEMBERS = 4096 * 4
 NO_MOTION = (".png", ".jpg", ".jpeg", ".webp", ".mp4", ".mov", ".ply", ".obj", ".exr", ".md")
 """Endings of pictures and shapes that trackers put beside the numbers; they are neither counted nor read."""
 MOST_BYTES = 512 * 2**20
+LARGEST_SMALL = 16 * 2**20
 DIGITS = re.compile(r"(\d+)")
 
 
@@ -32,6 +33,8 @@ class FolderFile:
     """Relative names with forward slashes, in natural order (frame 2 before frame 10)."""
     fetch: Callable[[str], Path]
     """Member → a file on this disk."""
+    open: Callable[[str], IO[bytes]]
+    """Member → its bytes, which end where the directory says."""
 
     @property
     def name(self) -> str:
@@ -46,6 +49,20 @@ class FolderFile:
         """Members that match a glob pattern, from the right: ``flame_param/*.npz``."""
         return tuple(member for member in self.members if PurePosixPath(member).match(pattern))
 
+    def content(self, member: str) -> bytes:
+        """The bytes of a small file, such as one of every frame: unpacked to the disk, thousands of them take long.
+
+        Raises `MotionError` when it is larger than `LARGEST_SMALL` or damaged.
+        """
+        try:
+            with self.open(member) as file:
+                content = file.read(LARGEST_SMALL + 1)
+        except ZIP_ERRORS as error:
+            raise MotionError(f"{member} in {self.name} is damaged and cannot be unpacked") from error
+        if len(content) > LARGEST_SMALL:
+            raise MotionError(f"{member} in {self.name} has more than {LARGEST_SMALL // 2**20} MB; one frame has less")
+        return content
+
     def summary(self) -> str:
         """Some of the files, for an error message."""
         return f"{self.name} with {', '.join(self.members[:8]) or 'no files'}"
@@ -54,14 +71,15 @@ class FolderFile:
 def open_folder(path: Path) -> FolderFile:
     """A folder on this disk; links are left out. Raises `MotionError` when it holds too much."""
     members = []
+    inside = path.resolve()
     for file in path.rglob("*"):
-        if file.is_symlink() or not file.is_file() or not file.resolve().is_relative_to(path.resolve()):
+        if file.is_symlink() or not file.is_file() or not file.resolve().is_relative_to(inside):
             continue
         if file.suffix.lower() not in NO_MOTION:
             members.append(file.relative_to(path).as_posix())
         if len(members) > MOST_MEMBERS:
             raise MotionError(f"{path.name} holds more than {MOST_MEMBERS} files; a clip has at most as many")
-    return FolderFile(path, natural(members), lambda member: path / member)
+    return FolderFile(path, natural(members), lambda member: path / member, lambda member: open(path / member, "rb"))
 
 
 def open_zip(path: Path, workspace: Path) -> FolderFile:
@@ -78,16 +96,19 @@ def open_zip(path: Path, workspace: Path) -> FolderFile:
     by_name = {info.filename: info for info in infos if PurePosixPath(info.filename).suffix.lower() not in NO_MOTION}
     numbers = itertools.count()
 
+    def opened(member: str) -> IO[bytes]:
+        return archive.open(by_name[member])  # it ends where the directory says, whatever the member unpacks to
+
     def fetch(member: str) -> Path:
         target = workspace / f"member-{next(numbers)}{PurePosixPath(member).suffix[:8]}"
         try:
-            with archive.open(by_name[member]) as packed, open(target, "wb") as file:
-                shutil.copyfileobj(_Limited(packed, by_name[member].file_size), file)
+            with opened(member) as packed, open(target, "wb") as file:
+                shutil.copyfileobj(packed, file)
         except ZIP_ERRORS as error:
             raise MotionError(f"{member} in {path.name} is damaged and cannot be unpacked") from error
         return target
 
-    return FolderFile(path, natural(list(by_name)), fetch)
+    return FolderFile(path, natural(list(by_name)), fetch, opened)
 
 
 def natural(names: list[str]) -> tuple[str, ...]:
@@ -110,15 +131,3 @@ def _check_members(infos: list[zipfile.ZipInfo], path: Path) -> None:
         link = (info.external_attr >> 16) & 0o170000 == 0o120000
         if place.is_absolute() or ".." in place.parts or link or re.match(r"[A-Za-z]:", info.filename):
             raise MotionError(f"{path.name} holds {info.filename[:80]!r}, which leads outside it, so it was not opened")
-
-
-class _Limited:
-    """A stream that ends where its directory said: a member that unpacks to more is a trap."""
-
-    def __init__(self, stream: Any, size: int) -> None:
-        self._stream, self._left = stream, size
-
-    def read(self, count: int = -1) -> bytes:
-        data = self._stream.read(min(count, self._left) if count >= 0 else self._left)
-        self._left -= len(data)
-        return data

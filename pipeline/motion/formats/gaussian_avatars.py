@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.motion.assumptions import Choices
-from pipeline.motion.formats.array_tools import only_arrays, read_numbers, stored_number
+from pipeline.motion.formats.array_tools import only_arrays, read_present, stored_number
 from pipeline.motion.formats.draft import Draft
 from pipeline.motion.formats.flame_arrays import NAMES, flame_draft
 from pipeline.motion.formats.sources import Source
@@ -35,5 +35,5 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
     """The clip. Raises `MotionError` naming the array that does not fit."""
     file = only_arrays(sources)
     assert file is not None
-    arrays = {name: read_numbers(file, name) for name in NAMES if name in file.arrays}
+    arrays = read_present(file, NAMES)
     return flame_draft(file.name, arrays, choices, DEFAULT_FPS, stored_number(file, "fps"))

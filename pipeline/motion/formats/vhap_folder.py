@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import MotionError
 from pipeline.motion.assumptions import Choices
-from pipeline.motion.formats.array_tools import read_numbers
-from pipeline.motion.formats.arrays import open_arrays
+from pipeline.motion.formats.array_tools import read_present
+from pipeline.motion.formats.arrays import arrays_in
 from pipeline.motion.formats.draft import Draft
 from pipeline.motion.formats.flame_arrays import NAMES, flame_draft
 from pipeline.motion.formats.folder_file import FolderFile
@@ -107,8 +107,8 @@ def _place(path: str, member: str, folder: FolderFile) -> str | None:
 
 
 def _frame(folder: FolderFile, member: str) -> dict[str, NDArray[Any]]:
-    file = open_arrays(folder.fetch(member))
-    arrays = {name: read_numbers(file, name) for name in NAMES if name in file.arrays}
+    file = arrays_in(folder.content(member), member)
+    arrays = read_present(file, NAMES)
     if not arrays:
         raise MotionError(f"{member} in {folder.name} holds {', '.join(file.arrays) or 'nothing'}; expr is needed")
     return arrays
