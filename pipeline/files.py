@@ -42,11 +42,12 @@ def reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary name to write to; it becomes ``path`` when the block ends well and is removed otherwise.
 
-    The file reaches the disk before it is renamed, so that a crash leaves the old file or the new one. A link is
-    followed: what it points to is replaced. Raises `UserError` when ``path`` cannot be written or is a folder or a
+    A ``durable`` file reaches the disk before it is renamed, so that a crash of the machine leaves the old file or the
+    new one; what is read at once and then deleted need not wait for that. A link is followed: what it points to is
+    replaced. Raises `UserError` when ``path`` cannot be written or is a folder or a
     device, before the block begins where that can be known.
     """
     with writing(path):
@@ -58,8 +59,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         try:
             partial.touch()
             yield partial
-            with open(partial, "rb") as written:
-                os.fsync(written.fileno())
+            if durable:
+                with open(partial, "rb") as written:
+                    os.fsync(written.fileno())
             os.replace(partial, place)
         finally:
             partial.unlink(missing_ok=True)

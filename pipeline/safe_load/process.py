@@ -68,7 +68,7 @@ def convert(path: Path, target_npz: Path, limits: Limits = UPLOAD_LIMITS) -> Non
     kind = foreign_kind(path)
     if kind is None:
         raise UserError(f"{path.name} is no pickle, .pt or MATLAB 5 file; save the numbers with np.savez")
-    with whole_file(target_npz) as partial:
+    with whole_file(target_npz, durable=False) as partial:
         if limits == UPLOAD_LIMITS:
             _uploads.convert(path, partial, kind)
             return
