@@ -6,27 +6,33 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-import imageio_ffmpeg
-
 from pipeline.errors import MotionError
-from pipeline.files import whole_file
+from pipeline.ffmpeg import ffmpeg_program, sound_input
+from pipeline.files import reading, whole_file
 
 RATE = 48000
 LONGEST_WORK = 60
 """Seconds that ffmpeg may take."""
 TEMPO = (0.5, 2.0)
 """Within which one atempo filter keeps its quality; more is made of several."""
-FORMATS = "wav,flac,ogg,mp3,mov,aac"
-"""What is read: plain sound, no playlists that name other files."""
+MOST_SECONDS = 1800.0
+"""Of the sound that is made; half an hour takes 350 MB."""
 
 
 def edit_sound(sound: Path, folder: Path, start: float, seconds: float, speed: float, times: int) -> Path:
     """A WAV file in ``folder``: from second ``start`` on, ``speed`` times as fast at the same pitch, cut or followed by
     silence to ``seconds``, ``times`` times over. The same sound and edits give the same name.
 
-    Raises `MotionError` for a sound that cannot be read.
+    Raises `MotionError` for a sound that cannot be read, and for more than `MOST_SECONDS`.
     """
-    name = hashlib.sha256(repr((str(sound), start, seconds, speed, times)).encode()).hexdigest()[:16]
+    if seconds * times > MOST_SECONDS:
+        raise MotionError(
+            f"the clip's sound would last {seconds * times / 60:.0f} minutes; at most {MOST_SECONDS / 60:.0f} are made"
+        )
+    with reading(sound):
+        state = sound.stat()
+    asked = (str(sound), state.st_size, state.st_mtime_ns, start, seconds, speed, times)
+    name = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
     target = folder / f"sound-{name}.wav"
     if target.is_file():
         return target
@@ -50,8 +56,7 @@ def _tempo(speed: float) -> list[str]:
 
 
 def _run(sound: Path, filters: str, target: Path) -> None:
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
-    command += ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", f"file:{sound}"]
+    command = [ffmpeg_program(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *sound_input(sound)]
     command += ["-vn", "-af", filters, "-c:a", "pcm_s16le", "-f", "wav", f"file:{target}"]
     try:
         made = subprocess.run(command, capture_output=True, timeout=LONGEST_WORK, check=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +156,23 @@ def test_a_sound_that_is_none_is_one_sentence(spoken, tmp_path):
     with pytest.raises(UserError, match=r"beeps\.wav cannot be read"):
         apply(spoken, Edits(speed=2.0), folder=tmp_path)
     assert not list(tmp_path.glob("sound-*"))
+
+
+def test_a_sound_that_was_recorded_again_is_cut_again(spoken, tmp_path):
+    edits = Edits(trim=(1.0, 3.0))
+    before = apply(spoken, edits, folder=tmp_path).audio
+    content = bytearray(spoken.audio.read_bytes())
+    content[44:] = bytes(len(content) - 44)
+    spoken.audio.write_bytes(content)
+    os.utime(spoken.audio, ns=(1, 1))
+    after = apply(spoken, edits, folder=tmp_path).audio
+    assert beeps(before)[0] != []
+    with wave.open(str(after)) as file:
+        assert set(file.readframes(file.getnframes())) == {0}
+
+
+def test_a_sound_of_hours_is_refused_before_it_fills_the_disk(spoken, tmp_path):
+    slow = replace(spoken.slice(0, 50), fps=1.0, audio=spoken.audio)
+    with pytest.raises(UserError, match="would last 42 minutes; at most 30"):
+        apply(slow, Edits(repeat=50), folder=tmp_path)
+    assert list(tmp_path.glob("sound-*")) == []
