@@ -42,14 +42,12 @@ GREETINGS = {
 def without_espeak(monkeypatch):
     """As on a machine where the library is not installed."""
     monkeypatch.setattr(espeak, "LAUNCH", [sys.executable, "-c", f"raise SystemExit({MISSING})"])
-    espeak.languages.cache_clear()
     espeak._voices.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def fresh_voices():
     yield
-    espeak.languages.cache_clear()
     espeak._voices.cache_clear()
 
 
@@ -57,6 +55,10 @@ class TestWithoutEspeak:
     def test_missing(self, tmp_path, monkeypatch):
         without_espeak(monkeypatch)
         assert languages() == {}
+        with monkeypatch.context() as installed:
+            installed.setattr(espeak, "_ask", lambda do: [{"name": "German", "file": "de", "codes": [["de", 5]]}])
+            assert languages() == {"de": "German"}
+        espeak._voices.cache_clear()
         with pytest.raises(MotionError, match="apt-get install espeak-ng"):
             say("Hello", folder=tmp_path)
         assert list(tmp_path.iterdir()) == []

@@ -48,9 +48,8 @@ class Utterance:
     """Length of the sound file."""
 
 
-@cache
 def languages() -> dict[str, str]:
-    """Language code → name, by name; empty where eSpeak NG is not installed."""
+    """Language code → name, by name; empty where eSpeak NG is not installed, which is looked for again each time."""
     try:
         voices = _voices()
     except MotionError:
