@@ -183,7 +183,7 @@ def scale(motion: Motion, amounts: Mapping[str, float]) -> Motion:
         parts["expression"] = (motion.expression * factors).clamp(0, 1)
         return replace(motion, **parts)
     lost = [group for group in ("lips", "brows") if amounts.get(group, 1.0) != 1]
-    notes = (f"The coefficients do not tell {' from '.join(lost)}, which stay as they were.",) if lost else ()
+    notes = (f"In coefficients the {' and the '.join(lost)} cannot be told apart from the rest; they stay as they were.",) if lost else ()
     return replace(motion, **parts, notes=(*motion.notes, *notes))
 
 
@@ -191,10 +191,12 @@ def add_blinks(motion: Motion, per_minute: float, seed: int = 0) -> Motion:
     """Blinks of someone at ease, at random moments that a seed draws, none near a blink that is there already.
 
     They go into the blink actions of an ``arkit52`` clip and into `Motion.eyelids` of any other. Raises `MotionError`
-    unless there are more than 0 and at most `MOST_BLINKS` a minute.
+    unless there are more than 0 and at most `MOST_BLINKS` a minute, and for a negative seed.
     """
     if not 0 < per_minute <= MOST_BLINKS:
         raise MotionError(f"{per_minute:g} blinks a minute cannot be added; 0 to {MOST_BLINKS:g} can")
+    if seed < 0:
+        raise MotionError(f"the seed of the blinks is {seed}; it must not be negative")
     named = motion.basis == "arkit52"
     columns = _columns(("eyeBlinkLeft", "eyeBlinkRight"))
     there = motion.expression[:, columns] if named else motion.eyelids

@@ -186,6 +186,8 @@ def test_blinks_come_as_often_as_asked_and_are_drawn_by_the_seed():
     assert 16 <= count <= 26
     assert same(blinking, add_blinks(clip, 20, seed=3))
     assert not same(blinking, add_blinks(clip, 20, seed=4))
+    with pytest.raises(UserError, match="the seed of the blinks is -1"):
+        add_blinks(clip, 20, seed=-1)
     for wrong in (0, 100):
         with pytest.raises(UserError, match="blinks a minute"):
             add_blinks(clip, wrong)
