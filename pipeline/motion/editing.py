@@ -183,8 +183,8 @@ def scale(motion: Motion, amounts: Mapping[str, float]) -> Motion:
         parts["expression"] = (motion.expression * factors).clamp(0, 1)
         return replace(motion, **parts)
     lost = [group for group in ("lips", "brows") if amounts.get(group, 1.0) != 1]
-    notes = (f"In coefficients the {' and the '.join(lost)} cannot be told apart from the rest; they stay as they were.",) if lost else ()
-    return replace(motion, **parts, notes=(*motion.notes, *notes))
+    told = f"In coefficients the {' and the '.join(lost)} cannot be told from the rest; they stay as they were."
+    return replace(motion, **parts, notes=(*motion.notes, *([told] if lost else [])))
 
 
 def add_blinks(motion: Motion, per_minute: float, seed: int = 0) -> Motion:
