@@ -38,6 +38,7 @@ from pipeline.motion.formats import (
 from pipeline.motion.formats.check_sound import sound_seconds
 from pipeline.motion.formats.draft import Draft, finish
 from pipeline.motion.formats.sources import Source, is_sound, open_source
+from pipeline.motion.formats.unknown import unknown
 from pipeline.motion.motion import Motion
 
 MOST_FILES = 4096
@@ -116,7 +117,8 @@ def _load(paths: list[Path], choices: Choices) -> Motion:
     if len(sounds) > 1:
         raise MotionError(f"{len(sounds)} sound files were given; a clip has one")
     if len(sounds) == len(paths):
-        raise MotionError("no motion file was given; give a motion clip, e.g. an .npz")
+        beside = f", only the sound {sounds[0].name}; it can be spoken as a recording" if sounds else ""
+        raise MotionError(f"no motion file was given{beside}; give a motion clip, e.g. an .npz")
     with tempfile.TemporaryDirectory(prefix="animportrait3d-motion-") as workspace:
         sources = [open_source(path, Path(workspace)) for path in paths if path not in sounds]
         kind = _format_of(sources)
@@ -127,12 +129,11 @@ def _load(paths: list[Path], choices: Choices) -> Motion:
 
 
 def _format_of(sources: Sequence[Source]) -> MotionFormat:
-    for kind in FORMATS:
-        if kind.sniff(sources):
-            return kind
-    told = " and ".join(source.summary() for source in sources[:4])
-    endings = {Path(source.name).suffix.lower() or "folder" for source in sources}
-    alike = [kind for kind in FORMATS if any(ending in kind.expects for ending in endings)]
-    wanted = "; or ".join(f"{kind.expects} ({kind.name})" for kind in alike)
-    every = f"a file of {', '.join(kind.name for kind in FORMATS)}"
-    raise MotionError(f"no motion was found in {told}; expected was {wanted or every}")
+    kind = _fitting(sources)
+    if kind is None:
+        raise MotionError(unknown(sources, [_fitting([source]) for source in sources], FORMATS))
+    return kind
+
+
+def _fitting(sources: Sequence[Source]) -> MotionFormat | None:
+    return next((kind for kind in FORMATS if kind.sniff(sources)), None)

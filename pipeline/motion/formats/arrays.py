@@ -32,6 +32,8 @@ LONGEST_NAME = 64
 MOST_DIMENSIONS = 4
 NEVER_READ = ("dynamic_offset", "static_offset", "tex_extra", "tex", "lights")
 """Arrays of trackers that belong to the tracked person: large, often all zeros, and left alone."""
+HEAD_MODEL = frozenset({"v_template", "shapedirs"})
+"""Arrays that FLAME's and SMPL-X's model files hold, and no clip."""
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = re.compile(rb"\x80[\x02-\x05]")
@@ -159,6 +161,16 @@ def _pickle_refused(path: Path) -> MotionError:
     )
 
 
+def is_head_model(names: Iterable[str]) -> bool:
+    """Whether arrays of these names are a head model."""
+    return frozenset(names) >= HEAD_MODEL
+
+
+def head_model_given(name: str) -> str:
+    """The sentence for a head model where a clip belongs."""
+    return f"{name} is a head model, not a motion; put it into the folder that ANIMPORTRAIT3D_MODELS names"
+
+
 def _read_archive(file: IO[bytes], path: Path) -> dict[str, ArrayHeader]:
     try:
         with zipfile.ZipFile(file) as archive:
@@ -178,6 +190,8 @@ def _read_archive(file: IO[bytes], path: Path) -> dict[str, ArrayHeader]:
 
 def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
     """Everything that the archive's directory tells, before anything is unpacked."""
+    if is_head_model(member.filename.removesuffix(".npy") for member in members):  # its other arrays are objects
+        raise MotionError(head_model_given(path.name))
     if any(member.filename.endswith(".pkl") for member in members):
         raise _pickle_refused(path)
     if len(members) > MOST_MEMBERS:

@@ -60,9 +60,10 @@ def _convert(path: Path, kind: str, workspace: Path) -> ArrayFile:
     target = workspace / f"{uuid.uuid4().hex}.npz"
     try:
         convert(path, target)
+        return replace(open_arrays(target), shown_name=path.name, origin=kind)
     except UserError as error:
-        raise MotionError(f"{path.name}: {error}") from error
-    return replace(open_arrays(target), shown_name=path.name, origin=kind)
+        told = str(error).replace(target.name, path.name)
+        raise MotionError(told if path.name in told else f"{path.name}: {told}") from error
 
 
 def _is_npz(path: Path) -> bool:

@@ -132,6 +132,8 @@ def open_table(path: Path) -> TableFile:
     while columns and not columns[-1]:  # a line that ends with a separator
         columns = columns[:-1]
     widest = max(map(len, head), default=0)
-    if widest < 2 or len(columns) > MOST_COLUMNS:
-        raise MotionError(f"{path.name} has {widest} columns; a table of motion has 2 to {MOST_COLUMNS}")
+    if widest < 2:
+        raise MotionError(f"{path.name} is no motion file, and no table either: its text has no columns")
+    if len(columns) > MOST_COLUMNS:
+        raise MotionError(f"{path.name} has {len(columns)} columns; a table of motion has 2 to {MOST_COLUMNS}")
     return TableFile(path, columns, head, encoding, separator)

@@ -120,9 +120,9 @@ class TestTable:
             ("a,b\n1,2\n".encode("utf-16-le"), "neither a motion file nor a table"),
             (b"\xff\xfea,b\n\x00", "neither a motion file nor a table"),
             (b"a,b\xe9\n", "neither a motion file nor a table"),
-            ("just words\n", "has 1 columns"),
+            ("just words\n", "its text has no columns"),
             (",".join("a" * 129) + "\n", "has 129 columns"),
-            ("\n\n\n", "has 0 columns"),
+            ("\n\n\n", "its text has no columns"),
         ],
     )
     def test_no_table(self, text, content, told):
