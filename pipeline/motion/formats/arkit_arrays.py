@@ -17,7 +17,7 @@ from pipeline.motion.formats.arrays import ArrayFile
 from pipeline.motion.formats.draft import Draft, Numbers
 from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
-from pipeline.motion.formats.timing import TimeLine, time_line
+from pipeline.motion.formats.timing import TimeLine, on_time_line, time_line
 
 NAME = "named ARKit weights"
 EXPECTS = "one .npz with names (52) and weights (frames, 52), or with an array for every action"
@@ -50,9 +50,9 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         fps=ask_fps(choices, DEFAULT_FPS, stored if stored is not None else line.fps if line else None),
         basis="arkit52",
         expression=weights,
-        notes=notes + (line.notes if line else []),
+        notes=notes,
     )
-    return line.applied(draft) if line else draft
+    return on_time_line(draft, line)
 
 
 def _listed(file: ArrayFile) -> tuple[str, str] | None:

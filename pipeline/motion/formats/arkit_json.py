@@ -16,7 +16,7 @@ from pipeline.motion.formats.draft import Draft
 from pipeline.motion.formats.json_file import JsonFile, number_of, numbers_of
 from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
-from pipeline.motion.formats.timing import time_line
+from pipeline.motion.formats.timing import on_time_line, time_line
 
 NAME = "ARKit JSON"
 EXPECTS = 'one .json with "names" and "frames" of "weights"'
@@ -57,9 +57,9 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         fps=ask_fps(choices, usual, line.fps if line else stored),
         basis="arkit52",
         expression=weights,
-        notes=notes + (line.notes if line else []),
+        notes=notes,
     )
-    return line.applied(draft) if line else draft
+    return on_time_line(draft, line)
 
 
 def _stored_fps(file: JsonFile) -> float | None:

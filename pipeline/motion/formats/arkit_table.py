@@ -14,7 +14,7 @@ from pipeline.motion.formats.draft import Draft
 from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
 from pipeline.motion.formats.table_file import TableFile
-from pipeline.motion.formats.timing import time_line
+from pipeline.motion.formats.timing import on_time_line, time_line
 
 NAME = "table of ARKit actions"
 EXPECTS = "one .csv or .tsv whose first line names the 52 actions (eyeBlinkLeft, jawOpen, …), with or without times"
@@ -48,6 +48,6 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         radians=True,
         expression=weights,
         rotations=livelink.turns_in(values, file.columns).rotations(weights, choices),
-        notes=notes + (line.notes if line else []),
+        notes=notes,
     )
-    return line.applied(draft) if line else draft
+    return on_time_line(draft, line)

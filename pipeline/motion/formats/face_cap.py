@@ -20,7 +20,7 @@ from pipeline.motion.formats.head_turns import Turns
 from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
 from pipeline.motion.formats.table_file import TableFile
-from pipeline.motion.formats.timing import time_line
+from pipeline.motion.formats.timing import on_time_line, time_line
 from pipeline.motion.motion import MOST_FRAMES
 
 NAME = "Face Cap"
@@ -55,9 +55,9 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         radians=True,
         expression=weights,
         rotations=_turns(frames).rotations(weights, choices),
-        notes=notes + (line.notes if line else []),
+        notes=notes,
     )
-    return line.applied(draft) if line else draft
+    return on_time_line(draft, line)
 
 
 def _lines(file: TableFile) -> tuple[list[str], Numbers]:

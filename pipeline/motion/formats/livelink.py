@@ -22,7 +22,7 @@ from pipeline.motion.formats.head_turns import Turns
 from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
 from pipeline.motion.formats.table_file import TableFile
-from pipeline.motion.formats.timing import timecode_line
+from pipeline.motion.formats.timing import on_time_line, timecode_line
 
 NAME = "Live Link Face"
 EXPECTS = "the .csv of a take: Timecode, BlendShapeCount, 52 named actions, HeadYaw…RightEyeRoll"
@@ -62,9 +62,9 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         radians=True,
         expression=weights,
         rotations=turns_in(values, file.columns).rotations(weights, choices),
-        notes=notes + told + (line.notes if line else []),
+        notes=notes + told,
     )
-    return line.applied(draft) if line else draft
+    return on_time_line(draft, line)
 
 
 def turns_in(values: Numbers, columns: Sequence[str]) -> Turns:

@@ -22,7 +22,7 @@ from pipeline.motion.formats.head_turns import on_neck_and_head
 from pipeline.motion.formats.json_file import JsonFile, number_of, numbers_of
 from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
-from pipeline.motion.formats.timing import time_line
+from pipeline.motion.formats.timing import on_time_line, time_line
 
 NAME = "named weights (MediaPipe)"
 EXPECTS = 'one .json with a list of frames that name each weight ("jawOpen": 0.1, or categoryName and score)'
@@ -67,9 +67,9 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
         radians=True,
         expression=weights,
         rotations=_turns(frames),
-        notes=notes + (line.notes if line else []),
+        notes=notes,
     )
-    return line.applied(draft) if line else draft
+    return on_time_line(draft, line)
 
 
 def _turns(frames: list[Any]) -> dict[str, Numbers]:

@@ -35,15 +35,19 @@ class TimeLine:
     """(S,) fractional row of the file for every evenly timed frame; None where the frames are even already."""
     notes: list[str]
 
-    def applied(self, draft: Draft) -> Draft:
-        """``draft`` with evenly timed frames: rotations by slerp, everything else linearly."""
-        if self.rows is None:
-            return draft
-        draft.expression = _at(draft.expression, self.rows, turns=False)
-        draft.rotations = {name: _at(value, self.rows, turns=True) for name, value in draft.rotations.items()}
-        if draft.eyelids is not None:
-            draft.eyelids = _at(draft.eyelids, self.rows, turns=False)
+
+def on_time_line(draft: Draft, line: TimeLine | None) -> Draft:
+    """``draft`` with evenly timed frames, rotations by slerp and everything else linearly, and what is told of them."""
+    if line is None:
         return draft
+    draft.notes += line.notes
+    if line.rows is None:
+        return draft
+    draft.expression = _at(draft.expression, line.rows, turns=False)
+    draft.rotations = {name: _at(value, line.rows, turns=True) for name, value in draft.rotations.items()}
+    if draft.eyelids is not None:
+        draft.eyelids = _at(draft.eyelids, line.rows, turns=False)
+    return draft
 
 
 def time_line(times: Numbers, source: str) -> TimeLine | None:

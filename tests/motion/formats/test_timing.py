@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import MotionError
 from pipeline.motion.formats.draft import Draft
-from pipeline.motion.formats.timing import COMMON_RATES, common_rate, time_line
+from pipeline.motion.formats.timing import COMMON_RATES, common_rate, on_time_line, time_line
 
 
 def a_draft(frames):
@@ -34,7 +34,7 @@ def test_whole_milliseconds_are_even(fps):
 def test_a_gap_is_filled_evenly():
     times = np.delete(np.arange(60) / 30, [20, 21, 22])
     line = time_line(times, "x")
-    draft = line.applied(a_draft(57))
+    draft = on_time_line(a_draft(57), line)
     assert "3 of 60 frames are missing (up to 0.13 s)" in line.notes[0]
     np.testing.assert_allclose(draft.expression[:23, 0], [*range(20), 19.25, 19.5, 19.75])
     np.testing.assert_allclose(draft.rotations["head"][:, 0], 0.01 * draft.expression[:, 0], atol=1e-9)
@@ -45,7 +45,7 @@ def test_jitter_is_resampled():
     times = np.cumsum(random.uniform(0.02, 0.05, 200))
     line = time_line(times, "x")
     assert "unevenly timed" in line.notes[0] or "missing" in line.notes[0]
-    kept = line.applied(a_draft(200)).expression[:, 0]
+    kept = on_time_line(a_draft(200), line).expression[:, 0]
     wanted = np.interp(times[0] + np.arange(len(kept)) / line.fps, times, np.arange(200))
     np.testing.assert_allclose(kept, wanted, atol=1e-9)
 
@@ -54,7 +54,7 @@ def test_repeated_times_are_left_out():
     times = np.repeat(np.arange(30) / 30, 2)
     line = time_line(times, "x")
     assert line.fps == 30
-    assert list(line.applied(a_draft(60)).expression[:, 0]) == list(range(0, 60, 2))
+    assert list(on_time_line(a_draft(60), line).expression[:, 0]) == list(range(0, 60, 2))
 
 
 @pytest.mark.parametrize("times", [[0.0], [3.0, 3.0, 3.0]])
