@@ -188,6 +188,11 @@ class TestSpokenText:
         utterance = espeak.speak("你好", "cmn", tmp_path / "x.wav")
         assert len([p for p in utterance.phonemes if p.ipa]) < 8
 
+    def test_names_of_languages(self):
+        assert espeak.language_name("en") == "English"
+        assert espeak.language_name("de") == "German"
+        assert espeak.language_name("tlh") == "tlh"
+
     def test_list_of_languages(self):
         found = languages()
         assert len(found) > 80

@@ -60,6 +60,13 @@ def languages() -> dict[str, str]:
     return dict(sorted(names.items(), key=lambda entry: entry[1]))
 
 
+def language_name(code: str) -> str:
+    """``English`` for ``en``, ``English (Great Britain)`` for ``en-gb``; the code itself where nothing is known."""
+    known = languages()
+    regional = [name.split(" (")[0] for region, name in known.items() if region.startswith(f"{code}-")]
+    return known.get(code) or (regional[0] if regional else code)
+
+
 def speak(text: str, language: str, path: Path, before: float = 0.0, after: float = 0.0) -> Utterance:
     """Write ``text``, read aloud, as a WAV file with seconds of silence before and after.
 

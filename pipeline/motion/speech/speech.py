@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.motion.motion import Motion
 from pipeline.motion.speech.align import MOST_DOUBT, Alignment, align
-from pipeline.motion.speech.espeak import Phoneme, languages, plain_text, speak
+from pipeline.motion.speech.espeak import Phoneme, language_name, plain_text, speak
 from pipeline.motion.speech.ipa import sounds_of
 from pipeline.motion.speech.performance import perform
 from pipeline.motion.speech.rough import rough_sounds
@@ -38,7 +38,7 @@ def say(text: str, language: str = "en", *, folder: Path) -> Motion:
     utterance = speak(plain, language, path, LEAD_IN, LEAD_OUT)
     sounds = [sound for phoneme in utterance.phonemes for sound in _sounds(phoneme)]
     motion = perform(sounds, loudness(read_sound(path)), utterance.seconds, _seed(plain.encode()), f"“{plain}”")
-    voice = f"Spoken by eSpeak NG, {languages().get(language, language)}, whose phoneme times move the lips."
+    voice = f"Spoken by eSpeak NG, {language_name(language)}, whose phoneme times move the lips."
     return replace(motion, audio=path, format="spoken text", notes=(voice,))
 
 
