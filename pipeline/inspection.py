@@ -47,9 +47,10 @@ def describe(path: Path, choices: Mapping[str, str] | None = None) -> list[str]:
 
 def motion_lines(motion: Motion) -> list[str]:
     """A clip's format, length, basis, ranges, choices and notes."""
+    frames = "1 frame" if len(motion) == 1 else f"{len(motion)} frames"
     lines = [
         motion.format,
-        f"{len(motion)} frames at {motion.fps:g} frames per second ({motion.duration:.2f} s)",
+        f"{frames} at {motion.fps:g} frames per second ({motion.duration:.2f} s)",
         f"expression: {motion.basis}, {_expression(motion)}",
         f"rotations: {_rotations(motion)}",
     ]
@@ -70,7 +71,7 @@ def _expression(motion: Motion) -> str:
     if not values.shape[1]:
         return "none"
     moving = int((values.amax(0) > values.amin(0)).sum())
-    return f"{values.shape[1]} channels, {moving} moving, {float(values.min()):.2f} to {float(values.max()):.2f}"
+    return f"{values.shape[1]} channels, {moving} moving, {float(values.min()):z.2f} to {float(values.max()):z.2f}"
 
 
 def _rotations(motion: Motion) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from pipeline.heads.releases import RELEASES
 from pipeline.heads.rig import ModelIdentity
 from pipeline.priors.procedural import Attributes, Understanding
 
@@ -47,7 +48,7 @@ class Recipe:
         model: ModelIdentity | None = None,
     ) -> Recipe:
         """The recipe of one run of the pipeline; ``model`` is that of the head when it is a licensed one."""
-        lent = () if model is None else (LENT.format(model.release),)
+        lent = () if model is None else (LENT.format(RELEASES[model.release].title),)
         return cls(
             prompt=prompt,
             seed=seed,

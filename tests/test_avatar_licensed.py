@@ -37,7 +37,7 @@ def folder(made, tmp_path_factory):
 def test_a_prompt_dresses_a_licensed_head(made):
     avatar, recipe = made
     assert recipe.head == avatar.rig.basis == "flame2023"
-    assert any("lent by the free head" in note for note in recipe.notes)
+    assert any("what FLAME 2023 lacks of neck and shoulders are lent by the free head" in note for note in recipe.notes)
     present = set(avatar.layer.unique().tolist())
     assert {Layer.SKIN, Layer.EYE, Layer.MOUTH, Layer.BROW, Layer.HAIR, Layer.CLOTH} <= present
 

@@ -30,11 +30,25 @@ def test_a_clip_tells_format_frames_rate_basis_ranges_and_notes(tmp_path):
     np.save(tmp_path / "exp.npy", expression_array())
     np.save(tmp_path / "pose.npy", pose_array())
     expression, pose = ("\n".join(describe(tmp_path / name)) for name in ("exp.npy", "pose.npy"))
-    for told in ("AnimPortrait3D", "5 frames at 25", "flame2023", "choice: fps=25", "choice: basis=flame2023 (or", "note:"):
+    for told in (
+        "AnimPortrait3D",
+        "5 frames at 25",
+        "flame2023",
+        "choice: fps=25",
+        "choice: basis=flame2023 (or",
+        "note:",
+    ):
         assert told in expression
     largest = float(np.degrees(np.linalg.norm(pose_array()[:, 6:9], axis=1).max()))
     assert f"jaw up to {largest:.1f}°" in pose
     assert "head still" in expression
+
+
+def test_one_frame_at_rest_reads_well(tmp_path):
+    np.save(tmp_path / "exp.npy", np.float32([[-0.0] * 50]))
+    told = "\n".join(describe(tmp_path / "exp.npy"))
+    assert "1 frame at 25 frames per second" in told
+    assert "0 moving, 0.00 to 0.00" in told
 
 
 def test_choices_are_honoured_and_no_longer_assumed(tmp_path):

@@ -14,6 +14,7 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
@@ -39,6 +40,7 @@ SPENT_BYTES = 64 * 2**20
 def serve(memory_bytes: int, seconds: float) -> None:
     """Answer requests until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _report
     for encoding in ENCODINGS:
         codecs.lookup(encoding)
     guard = Guard()
@@ -51,6 +53,12 @@ def serve(memory_bytes: int, seconds: float) -> None:
         error = _convert(request, guard, memory_bytes)
         end_request()
         send(sys.stdout.buffer, {"error": error, "spent": address_space() - idle > SPENT_BYTES})
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell what ends the process; C code also reports here that memory ran out, when the file is refused already."""
+    if kind is not SystemError:
+        sys.__excepthook__(kind, error, trace)
 
 
 def send(stream: IO[bytes], message: dict[str, Any]) -> None:

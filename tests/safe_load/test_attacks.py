@@ -323,3 +323,12 @@ def test_the_target_is_the_only_file_that_is_written(tmp_path):
     scipy.io.savemat(path, {"exp": np.ones((1, 50))})
     safe_load.convert(path, tmp_path / "out.npz")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["frame.mat", "out.npz"]
+
+
+def test_running_out_of_memory_prints_nothing(tmp_path, capfd):
+    """CPython reports a freed bytearray of its own there, beside the `MemoryError` that refuses the file."""
+    path = tmp_path / "clip.pkl"
+    path.write_bytes(b"\x80\x04\x96" + b"\xff" * 5 + bytes(3) + b".")
+    with pytest.raises(UserError, match=r"clip\.pkl needs more than 512 MB of memory"):
+        converted(path)
+    assert capfd.readouterr().err == ""

@@ -46,7 +46,8 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
     """The clip. Raises `MotionError` for what is no array of numbers."""
     (file,) = sources
     assert isinstance(file, ArrayFile)
-    values = read_numbers(file, bare_name(file) or "").astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of a signalling NaN
+        values = read_numbers(file, bare_name(file) or "").astype(np.float64)
     weights, notes = ordered_weights(values.reshape(_flat(values.shape)), file.name, choices)
     return Draft(source=file.name, fps=ask_fps(choices, DEFAULT_FPS), basis="arkit52", expression=weights, notes=notes)
 

@@ -108,11 +108,14 @@ def read_optional(file: ArrayFile, *names: str) -> NDArray[Any] | None:
 
 
 def stored_number(file: ArrayFile, *names: str) -> float | None:
-    """The value of the first of these that is there as one finite number."""
+    """The value of the first of these that is there as one finite number, which may be written as text."""
     name = first_name(file, names)
-    if name is None or prod(file.arrays[name].shape) != 1 or not file.arrays[name].is_number:
+    if name is None or prod(file.arrays[name].shape) != 1:
         return None
-    value = float(file.read(name).reshape(()))
+    try:
+        value = float(file.read(name).reshape(()) if file.arrays[name].is_number else stored_text(file, name))
+    except ValueError:
+        return None
     return value if np.isfinite(value) else None
 
 

@@ -40,7 +40,7 @@ def settled_weights(values: Numbers, choices: Choices, notes: list[str]) -> Numb
 def told_expression(values: Numbers, basis: str) -> list[str]:
     """What is unusual about the expression."""
     if not values.any():
-        return ["No expression in the file; only the head, jaw and eyes move."]
+        return ["No expression in the file; only head, jaw and eyes can move."]
     if basis == "arkit52":
         return []
     largest = float(np.percentile(np.abs(values), LARGEST_PERCENTILE))

@@ -65,14 +65,15 @@ def without_gaps(tracks: Mapping[str, Numbers], notes: list[str]) -> dict[str, N
 
 def told_stillness(tracks: Mapping[str, Numbers], basis: str) -> list[str]:
     """A sentence on what a clip never moves, where that could have been expected."""
-    groups = {"jaw": ("jaw",), "eye": ("left_eye", "right_eye"), "head": ("global_rotation", "neck", "head")}
+    groups = {"head": ("global_rotation", "neck", "head"), "jaw": ("jaw",), "eye": ("left_eye", "right_eye")}
     if basis == "arkit52":
         groups = {"head": groups["head"]}  # its jaw and eyes move by the weights
     calm = [group for group, names in groups.items() if not any(_moves(tracks.get(name)) for name in names)]
     if not calm:
         return []
     adding = "; blinks and glances can be added" if "eye" in calm else ""
-    return [f"No {' or '.join(calm)} movement in the file{adding}."]
+    listed = " or ".join([", ".join(calm[:-1]), calm[-1]]) if len(calm) > 1 else calm[0]
+    return [f"No {listed} movement in the file{adding}."]
 
 
 def _reach(name: str, values: Numbers) -> float:

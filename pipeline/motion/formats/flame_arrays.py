@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import MotionError
+from pipeline.heads.releases import RELEASES
 from pipeline.motion.assumptions import Choices
 from pipeline.motion.formats.arkit_array import ordered_weights
 from pipeline.motion.formats.draft import Draft
@@ -24,6 +25,8 @@ NAMES = (*EXPRESSION, *(name for names in JOINTS.values() for name in names), *E
 EYES_WIDTH = 6
 BASIS = "flame2023"
 ARKIT_WIDTHS = (51, 52)
+LEAST_WEIGHT = -0.2
+"""Trackers of actions overshoot 0 by less."""
 
 
 def flame_draft(
@@ -60,8 +63,19 @@ def _expression(arrays: Mapping[str, Numbers], source: str, choices: Choices) ->
         return BASIS, np.zeros((1, 0), np.float32), []
     if values.ndim != 2 or values.shape[1] not in ARKIT_WIDTHS:
         return ask_basis(choices, BASIS), values, []
-    told = f"expr has {values.shape[1]} columns, which look like ARKit weights, not FLAME coefficients."
-    basis = choices.option("basis", "arkit52", ("arkit52", *FLAME_BASES), told)
+    basis, told = (
+        "arkit52",
+        f"expr has {values.shape[1]} columns, which look like ARKit weights, not FLAME coefficients.",
+    )
+    if float(np.nanmin(values, initial=0)) < LEAST_WEIGHT:
+        basis, told = (
+            BASIS,
+            (
+                f"expr has {values.shape[1]} columns, as ARKit weights have, but goes below 0, as weights never do; it "
+                f"was taken as {RELEASES[BASIS].title}."
+            ),
+        )
+    basis = choices.option("basis", basis, ("arkit52", *FLAME_BASES), told)
     if basis != "arkit52":
         return basis, values, []
     weights, notes = ordered_weights(values.astype(np.float64), source, choices)

@@ -337,6 +337,8 @@ class TestStillness:
         told(load_motion(flame(eyes_pose=np.zeros((100, 6)))), "No eye movement in the file; blinks and glances can")
         told(load_motion(flame(jaw_pose=still)), "No jaw movement in the file.")
         told(load_motion(flame(rotation=still + 1, neck_pose=still)), "No head movement in the file.")
+        everything = {"rotation": still, "neck_pose": still, "jaw_pose": still, "eyes_pose": np.zeros((100, 6))}
+        told(load_motion(flame(**everything)), "No head, jaw or eye movement in the file; blinks and glances can be")
 
     def test_body_of_smplx(self, tmp_path):
         told(

@@ -85,6 +85,19 @@ class TestGaussianAvatars:
         assert chosen.basis == "flame2020"
         assert torch.equal(chosen.expression, torch.from_numpy(weights))
 
+    def test_52_coefficients_below_0_are_no_weights(self, tmp_path):
+        path = write_gaussian_avatars(tmp_path / "a.npz", TRACK, expr=TRACK.expr[:, :52])
+        motion = load_motion([path])
+        assert motion.basis == "flame2023"
+        assert torch.equal(motion.expression, torch.from_numpy(TRACK.expr[:, :52]))
+        assert any("goes below 0, as weights never do" in note for note in motion.notes)
+        assert load_motion([path], {"basis": "arkit52"}).basis == "arkit52"
+
+    @pytest.mark.parametrize(("stored", "fps"), [("30", 30), ("29.97", 29.97), ("fast", 25), ("nan", 25)])
+    def test_a_rate_written_as_text(self, tmp_path, stored, fps):
+        motion = load_motion([write_gaussian_avatars(tmp_path / "a.npz", TRACK, fps=np.array(stored))])
+        assert motion.fps == pytest.approx(fps)
+
     def test_eyes_of_another_width(self, tmp_path):
         with pytest.raises(MotionError, match=r"eyes have shape \(40, 5\)"):
             load_motion([write_gaussian_avatars(tmp_path / "a.npz", TRACK, eyes_pose=np.zeros((40, 5)))])
