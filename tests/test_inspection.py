@@ -58,7 +58,7 @@ def test_choices_are_honoured_and_no_longer_assumed(tmp_path):
     assert "flame2020" in told
     assert "assumed" not in told
     assert "taken as" not in told
-    with pytest.raises(UserError, match="'units' cannot be chosen .* fps, basis"):
+    with pytest.raises(UserError, match=r"'units' cannot be chosen .* fps, basis"):
         describe(tmp_path / "exp.npy", {"units": "degrees"})
     with pytest.raises(UserError, match="basis is 'flame1999'"):
         describe(tmp_path / "exp.npy", {"basis": "flame1999"})
