@@ -22,8 +22,8 @@ class FlameHead(LicensedHead):
     from 4D scans, 2017).
 
     ``path``: the model's file, its archive as downloaded, or a folder with either; by default the preferred model of
-    the folders in ``ANIMPORTRAIT3D_MODELS``. ``shape``: up to 300 coefficients. ``release``: which one to take, or,
-    with a path, what the file is where its name does not say so.
+    the folders in ``ANIMPORTRAIT3D_MODELS``; or a `ModelFile` that was found. ``shape``: up to 300 coefficients.
+    ``release``: which one to take, or, with a path, what the file is where its name does not say so.
     Raises `UserError` when there is no such model, it cannot be used, or a coefficient is out of range.
 
     >>> rig = FlameHead("FLAME2023Open.zip", shape=[1.0, -0.5]).rig

@@ -62,11 +62,12 @@ class LicensedHead(ABC):
     """``flame`` or ``smplx``."""
 
     def __init__(
-        self, path: Path | str | None = None, shape: Sequence[float] | None = None, release: str | None = None
+        self,
+        path: ModelFile | Path | str | None = None,
+        shape: Sequence[float] | None = None,
+        release: str | None = None,
     ) -> None:
-        self.file: ModelFile = (
-            find_model(release or self.kind) if path is None else model_at(Path(path), self.kind, release)
-        )
+        self.file = _model_file(path, self.kind, release)
         assert self.file.model is not None
         self._model = self.file.model
         self._body = load_body(self._model)
@@ -101,6 +102,12 @@ class LicensedHead(ABC):
     @abstractmethod
     def rig(self) -> Rig:
         """The rig of this identity; the last two expressions close the eyelids."""
+
+
+def _model_file(path: ModelFile | Path | str | None, kind: str, release: str | None) -> ModelFile:
+    if isinstance(path, ModelFile):
+        return path
+    return find_model(release or kind) if path is None else model_at(Path(path), kind, release)
 
 
 def registered(surface: Surface, skeleton: Skeleton, official: OfficialFiles) -> Correspondence:

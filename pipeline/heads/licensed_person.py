@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.heads import load_head
 from pipeline.heads.anny import AnnyHead
 from pipeline.heads.borrowed_parts import CompleteHead, complete_head
 from pipeline.heads.flame import FlameHead
-from pipeline.heads.model_files import find_model, find_models
+from pipeline.heads.model_files import ModelFile, find_model, find_models
 from pipeline.heads.releases import RELEASES
 from pipeline.heads.resemblance import resemble
 from pipeline.heads.rig import ModelIdentity
@@ -28,20 +27,26 @@ def licensed_person(model: str, person: AnnyHead) -> CompleteHead:
     Raises `UserError` with how to get a model when there is none.
     """
     file = find_model(model)
-    neutral = _head(file.kind, file.source, ())
+    assert file.model is not None
+    neutral = _neutral(file.model.content, file.release)
     place = neutral.correspondence
     coefficients = resemble(place.registered.numpy(), neutral.shape_dirs.numpy(), place, person.rig)
     shape = tuple(round(float(value), DECIMALS) for value in coefficients)
-    return _complete(file.kind, _head(file.kind, file.source, shape))
+    return _complete(_head(file, shape))
 
 
 @lru_cache(maxsize=4)
 def stored_person(identity: ModelIdentity) -> CompleteHead:
     """The same person again, for a stored avatar. Raises `UserError` unless the very same model file is there."""
+    return _complete(_head(_file_with(identity.content, identity.release), identity.shape))
+
+
+def _file_with(content: str, release: str) -> ModelFile:
+    """The model file by its hash: one of the same name, or beside it in an archive, is another model."""
     for file in find_models():
-        if file.model is not None and file.model.content == identity.content and file.release == identity.release:
-            return _complete(identity.kind, _head(identity.kind, file.source, identity.shape))
-    title = RELEASES[identity.release].title if identity.release in RELEASES else identity.release
+        if file.model is not None and (file.model.content, file.release) == (content, release):
+            return file
+    title = RELEASES[release].title if release in RELEASES else release
     raise UserError(
         f"this avatar stands on {title}, whose file is not stored with it; put the model file that it was made with "
         "into a folder that ANIMPORTRAIT3D_MODELS names (python -m pipeline doctor says how to get it)"
@@ -49,21 +54,17 @@ def stored_person(identity: ModelIdentity) -> CompleteHead:
 
 
 @lru_cache(maxsize=2)
-def _neutral(kind: str, source: Path) -> FlameHead | SmplxHead:
-    head = load_head(kind, path=source)
+def _neutral(content: str, release: str) -> FlameHead | SmplxHead:
+    return _head(_file_with(content, release), ())
+
+
+def _head(file: ModelFile, shape: Sequence[float]) -> FlameHead | SmplxHead:
+    head = load_head(file.kind, path=file, shape=shape)
     assert not isinstance(head, AnnyHead)
     return head
 
 
-def _head(kind: str, source: Path, shape: Sequence[float]) -> FlameHead | SmplxHead:
-    if not shape:
-        return _neutral(kind, source)
-    head = load_head(kind, path=source, shape=shape)
-    assert not isinstance(head, AnnyHead)
-    return head
-
-
-def _complete(kind: str, head: FlameHead | SmplxHead) -> CompleteHead:
+def _complete(head: FlameHead | SmplxHead) -> CompleteHead:
     complete = complete_head(head.rig, head.correspondence)
-    identity = ModelIdentity(kind, head.release, head.content, tuple(head.shape.tolist()))
+    identity = ModelIdentity(head.kind, head.release, head.content, tuple(head.shape.tolist()))
     return replace(complete, rig=replace(complete.rig, model=identity))

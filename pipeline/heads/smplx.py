@@ -24,6 +24,7 @@ from pipeline.heads.animportrait3d_assets import (
 from pipeline.heads.bust import KEPT, SKELETON, bust_vertices, folded_weights, hanging_arms, kept_pose_dirs
 from pipeline.heads.correspondence import Correspondence
 from pipeline.heads.licensed import LicensedHead, Surface, make_rig, registered
+from pipeline.heads.model_files import ModelFile
 from pipeline.heads.official_files import OfficialFiles, ibug_landmarks
 from pipeline.heads.rig import Landmarks, Rig
 from pipeline.heads.smplx_module import Body
@@ -45,9 +46,10 @@ class SmplxHead(LicensedHead):
     """SMPL-X for one identity (Pavlakos et al., Expressive body capture, 2019), cut down to a bust.
 
     ``path``: the model's npz or pkl, its archive as downloaded, or a folder with either; by default the preferred model
-    of the folders in ``ANIMPORTRAIT3D_MODELS``. ``shape``: up to 300 coefficients. ``assets``: AnimPortrait3D's
-    repository or asset folder; then the mesh is theirs (teeth, mouth bridge, eyelids, hanging arms, 17981 faces in
-    their order). Without it the bust ends at the arms and equals SMPL-X's own vertices in every pose of its joints.
+    of the folders in ``ANIMPORTRAIT3D_MODELS``; or a `ModelFile` that was found. ``shape``: up to 300 coefficients.
+    ``assets``: AnimPortrait3D's repository or asset folder; then the mesh is theirs (teeth, mouth bridge, eyelids,
+    hanging arms, 17981 faces in their order). Without it the bust ends at the arms and equals SMPL-X's own vertices in
+    every pose of its joints.
     Raises `UserError` when there is no such model or folder, one cannot be used, or a coefficient is out of range.
     """
 
@@ -55,7 +57,7 @@ class SmplxHead(LicensedHead):
 
     def __init__(
         self,
-        path: Path | str | None = None,
+        path: ModelFile | Path | str | None = None,
         shape: Sequence[float] | None = None,
         assets: Path | str | None = None,
         release: str | None = None,

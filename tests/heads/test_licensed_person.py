@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -53,6 +55,30 @@ def test_the_same_person_comes_back_from_its_identity(models):
     again = stored_person(made.rig.model)
     assert torch.equal(again.rig.vertices, made.rig.vertices)
     assert torch.equal(again.rig.faces, made.rig.faces)
+
+
+def test_another_release_in_the_same_archive_is_another_model(models, flame_file, monkeypatch, tmp_path):
+    """Of one archive with two models the one that was asked for is taken, not the preferred one."""
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(flame_file("flame2023"), "flame2023.pkl")
+        archive.write(flame_file("flame2023_open"), "flame2023_Open.pkl")
+    monkeypatch.setenv("ANIMPORTRAIT3D_MODELS", str(tmp_path))
+    made = licensed_person("flame2023_open", PERSON)
+    assert made.rig.basis == made.rig.model.release == "flame2023_open"
+    assert torch.equal(stored_person(made.rig.model).rig.vertices, made.rig.vertices)
+
+
+def test_a_model_file_that_was_replaced_is_read_again(flame_file, monkeypatch, tmp_path):
+    def person_in(folder):
+        monkeypatch.setenv("ANIMPORTRAIT3D_MODELS", str(folder))
+        return licensed_person("flame", PERSON).rig.vertices
+
+    shutil.copy(flame_file("flame2023"), tmp_path / "model.pkl")
+    before = person_in(tmp_path)
+    shutil.copy(flame_file("flame2020"), tmp_path / "model.pkl")
+    after = person_in(tmp_path)
+    assert not torch.equal(after, before)
+    assert torch.equal(after, person_in(flame_file("flame2020").parent))
 
 
 def test_without_the_file_there_is_a_sentence(models, monkeypatch, tmp_path):
