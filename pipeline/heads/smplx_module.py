@@ -6,6 +6,7 @@ import contextlib
 import io
 import pickle
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from torch import Tensor
 from pipeline.errors import UserError
 from pipeline.heads.model_cache import Converted
 
+_printing = threading.Lock()
+"""Held while standard output is turned away, which two threads at once would leave turned away for good."""
 LARGEST_COEFFICIENT = 20.0
 """Standard deviations; people lie within 3, caricatures within 6."""
 
@@ -51,7 +54,7 @@ class Body:
 def load_module(model: Converted) -> Any:
     """The `smplx` module (``smplx.FLAME`` or ``smplx.SMPLX``) with every direction that the file has, batch 1."""
     kind, count = model.kind, {key: int(model.facts[key]) for key in ("shapes", "expressions")}
-    with tempfile.TemporaryDirectory(prefix="model-") as folder, contextlib.redirect_stdout(io.StringIO()):
+    with _printing, tempfile.TemporaryDirectory(prefix="model-") as folder, contextlib.redirect_stdout(io.StringIO()):
         place = Path(folder) / kind  # smplx wants its own names, and prints what we say better
         place.mkdir()
         (place / f"{kind.upper()}_NEUTRAL.npz").symlink_to(model.arrays_file.resolve())
