@@ -63,6 +63,7 @@ class AnimateWiring:
             "js": PICK, "show_progress": "hidden", "concurrency_id": "play", "concurrency_limit": 2,
         }  # fmt: skip
         """What brings the present motion to the head, for an event of another tab."""
+        self._plays: list[Any] = []
 
     def wire(self) -> None:
         """Add every event."""
@@ -71,6 +72,7 @@ class AnimateWiring:
         self._wire_edits()
         self._wire_save()
         self._wire_export()
+        self._let_the_last_win()
 
     def _play_after(self, event: Any, when: str = "then", **options: Any) -> Any:
         """Play once ``event`` is over, then show what belongs to a motion."""
@@ -78,7 +80,17 @@ class AnimateWiring:
         played = getattr(event, when)(**{**self.playing, **options})
         tools = [self.tab["tools"], self.tab["save_notes"]]
         played.success(lambda plot: (gr.Column(visible=bool(plot)), ""), self.tab["plot"], tools, **QUIET)
+        self._plays.append(played)
         return played
+
+    def _let_the_last_win(self) -> None:
+        """Two motions are made at once, so that an earlier one could come late and stand instead of the last."""
+        tab, files = self.tab, self.tab["files"]
+        triggers = [
+            tab["clip"].input, tab["talk"].click, tab["words"].submit, files.upload, files.clear, files.delete,
+            tab["cut"].click, tab["reset"].click, *(part.input for part in (*tab["slots"], *tab["controls"])),
+        ]  # fmt: skip
+        gr.on(triggers, None, cancels=self._plays, **QUIET)
 
     def _wire_sources(self) -> None:
         tab = self.tab
