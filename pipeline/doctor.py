@@ -144,16 +144,16 @@ def _video() -> Finding:
 
 
 def _files() -> list[Finding]:
-    named = [Path(name) for name in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if name.strip()]
+    named = [Path(name).expanduser() for name in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if name.strip()]
     folders = [
-        Finding("files", "model folder", WORKS if folder.is_dir() else BROKEN, _folder_state(folder))
+        Finding("files", "model folder", WORKS if os.path.isdir(folder) else BROKEN, _folder_state(folder))
         for folder in named
     ] or [Finding("files", "model folder", MISSING, "only Anny is used", NO_FOLDER)]
     return [*folders, _cache()]
 
 
 def _folder_state(folder: Path) -> str:
-    return str(folder) if folder.is_dir() else f"{folder} is no folder; set {MODELS_VARIABLE} to one"
+    return str(folder) if os.path.isdir(folder) else f"{folder} is no folder; set {MODELS_VARIABLE} to one"
 
 
 def _cache() -> Finding:

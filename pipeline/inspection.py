@@ -29,7 +29,9 @@ def describe(path: Path, choices: Mapping[str, str] | None = None) -> list[str]:
 
     Raises `UserError`, one sentence, for a file that is missing, damaged, refused or of no known kind.
     """
-    if (path / CONFIG).is_file():
+    with reading(path):
+        is_avatar = (path / CONFIG).is_file()
+    if is_avatar:
         return ["avatar folder", *_prompt(path), *_avatar(load_avatar_folder(path))]
     start = _start(path)
     if start == GLB_MAGIC:
@@ -112,7 +114,8 @@ def _prompt(folder: Path) -> list[str]:
 
 
 def _start(path: Path) -> bytes:
-    if not path.is_file():
-        return b""
-    with reading(path), open(path, "rb") as file:
-        return file.read(4)
+    with reading(path):
+        if not path.is_file():
+            return b""
+        with open(path, "rb") as file:
+            return file.read(4)

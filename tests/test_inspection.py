@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +51,17 @@ def test_one_frame_at_rest_reads_well(tmp_path):
     told = "\n".join(describe(tmp_path / "exp.npy"))
     assert "1 frame at 25 frames per second" in told
     assert "0 moving, 0.00 to 0.00" in told
+
+
+def test_a_place_that_may_not_be_entered_is_one_sentence(tmp_path, monkeypatch):
+    """Root may enter every folder, so the system's answer is given here."""
+
+    def locked(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", locked)
+    with pytest.raises(UserError, match=r"locked cannot be read \(Permission denied\); give a"):
+        describe(tmp_path / "locked")
 
 
 def test_choices_are_honoured_and_no_longer_assumed(tmp_path):

@@ -45,7 +45,7 @@ class ModelFile:
 def model_folders() -> list[Path]:
     """The folders named by `MODELS_VARIABLE` that exist."""
     named = os.environ.get(MODELS_VARIABLE, "").split(os.pathsep)
-    return [Path(name).expanduser() for name in named if name.strip() and Path(name).expanduser().is_dir()]
+    return [Path(name).expanduser() for name in named if name.strip() and os.path.isdir(Path(name).expanduser())]
 
 
 def find_models(folder: Path | None = None) -> list[ModelFile]:
@@ -73,7 +73,7 @@ def find_model(wanted: str, folder: Path | None = None) -> ModelFile:
             return model
     if found:
         raise UserError(f"{found[0].name} cannot be used: {found[0].problem}")
-    raise UserError(_how_to_get(wanted))
+    raise UserError(_how_to_get(wanted) + (_no_folder() if folder is None else ""))
 
 
 def model_at(path: Path, kind: str, release: str | None = None) -> ModelFile:
@@ -129,6 +129,12 @@ def _few_expressions(model: Converted) -> str:
     if count >= EXPRESSIONS:
         return ""
     return f"has only {count} expressions instead of {EXPRESSIONS}; what a clip says beyond them is left out"
+
+
+def _no_folder() -> str:
+    """That the variable is set, but to nothing that could hold a model."""
+    named = os.environ.get(MODELS_VARIABLE, "").strip()
+    return f"; it now names {named}, which is no folder" if named and not model_folders() else ""
 
 
 def _how_to_get(wanted: str) -> str:

@@ -189,3 +189,11 @@ def test_an_array_that_promises_more_than_its_bytes_is_not_made(smplx_file, tmp_
             new.writestr(info.filename, huge if info.filename == "shapedirs.npy" else old.read(info))
     with pytest.raises(UserError, match="it has no shapedirs"):
         model_at(tmp_path / "SMPLX_HUGE_2020.npz", "smplx")
+
+
+@pytest.mark.parametrize("place", ["none", "file/below"])
+def test_a_variable_that_names_no_folder_is_told(tmp_path, monkeypatch, place):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("ANIMPORTRAIT3D_MODELS", str(tmp_path / place))
+    with pytest.raises(UserError, match=rf"it now names .*{place}, which is no folder"):
+        find_model("flame")
