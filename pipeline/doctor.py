@@ -21,7 +21,7 @@ from pipeline.heads.model_files import MODELS_VARIABLE, ModelFile, survey
 from pipeline.heads.releases import RELEASES
 from pipeline.motion.speech.espeak import HOW_TO_GET, languages
 
-WORKS, MISSING, BROKEN = "yes", "no", "broken"
+WORKS, MISSING, UNUSABLE = "yes", "no", "unfit"
 COLUMNS = 118
 NO_FOLDER = f"put model files or their archives into a folder as they are, and set {MODELS_VARIABLE} to that folder"
 ENCODER = "libx264"
@@ -37,7 +37,7 @@ class Finding:
     """``heads``, ``computing``, ``speech``, ``video`` or ``files``."""
     name: str
     state: str
-    """`WORKS`, `MISSING` or `BROKEN`."""
+    """`WORKS`, `MISSING` or `UNUSABLE`."""
     detail: str
     """What is there, or what is wrong."""
     remedy: str = ""
@@ -74,7 +74,7 @@ def _heads() -> list[Finding]:
     try:
         found = survey()
     except UserError as error:
-        findings.append(Finding("heads", "model folder", BROKEN, str(error), f"mend {MODELS_VARIABLE}"))
+        findings.append(Finding("heads", "model folder", UNUSABLE, str(error), f"mend {MODELS_VARIABLE}"))
         found = []
     for release, about in RELEASES.items():
         mine = [model for model in found if model.release == release]
@@ -88,7 +88,7 @@ def _heads() -> list[Finding]:
 def _head(model: ModelFile, title: str) -> Finding:
     told = f"from {model.source.parent / model.name} ({model.licence})"
     if model.problem:
-        return Finding("heads", title, BROKEN, f"{told}: {model.problem}")
+        return Finding("heads", title, UNUSABLE, f"{told}: {model.problem}")
     return Finding("heads", title, WORKS, "; ".join([told, *model.notes]))
 
 
@@ -137,16 +137,16 @@ def _video() -> Finding:
     except UserError as error:
         return Finding("video", "MP4", MISSING, str(error))
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("video", "MP4", BROKEN, f"ffmpeg does not run ({error})", "pip install imageio-ffmpeg")
+        return Finding("video", "MP4", UNUSABLE, f"ffmpeg does not run ({error})", "pip install imageio-ffmpeg")
     if ENCODER.encode() not in listed.stdout:
-        return Finding("video", "MP4", BROKEN, f"{program} has no {ENCODER}", "pip install imageio-ffmpeg")
+        return Finding("video", "MP4", UNUSABLE, f"{program} has no {ENCODER}", "pip install imageio-ffmpeg")
     return Finding("video", "MP4", WORKS, f"{ENCODER} of {program}")
 
 
 def _files() -> list[Finding]:
     named = [Path(name).expanduser() for name in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if name.strip()]
     folders = [
-        Finding("files", "model folder", WORKS if os.path.isdir(folder) else BROKEN, _folder_state(folder))
+        Finding("files", "model folder", WORKS if os.path.isdir(folder) else UNUSABLE, _folder_state(folder))
         for folder in named
     ] or [Finding("files", "model folder", MISSING, "only Anny is used", NO_FOLDER)]
     return [*folders, _cache()]
@@ -161,5 +161,5 @@ def _cache() -> Finding:
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
     nearest = next(place for place in (folder, *folder.parents) if place.exists())
     if not os.access(nearest, os.W_OK):
-        return Finding("files", "converted models", BROKEN, f"{folder} cannot be written; free that folder")
+        return Finding("files", "converted models", UNUSABLE, f"{folder} cannot be written; free that folder")
     return Finding("files", "converted models", WORKS, f"{folder} ({size:.0f} MB; it may be deleted at any time)")

@@ -33,11 +33,11 @@ def test_heads_with_file_release_and_licence(models_folder, capsys):
     assert max(map(len, lines)) <= COLUMNS
     words = " ".join(told.split())
     assert f"yes FLAME 2023 Open from {models_folder}/flame2023_Open.pkl (CC-BY-4.0)" in words
-    assert "broken FLAME 2020" in words
+    assert "unfit FLAME 2020" in words
     assert "FLAME2020.zip is damaged or cut short; download it again" in words
     assert "no SMPL-X 2020" in words
     assert "register at https://smpl-x.is.tue.mpg.de and download SMPLX_NEUTRAL_2020.npz" in words
-    assert f"broken model folder {models_folder}/nowhere is no folder" in words
+    assert f"unfit model folder {models_folder}/nowhere is no folder" in words
 
 
 def test_without_anything_it_says_how_to_get_it(monkeypatch):
@@ -76,7 +76,7 @@ def test_an_encoder_that_is_missing(monkeypatch, tmp_path):
     program.write_text("#!/bin/sh\necho ' V..... mpeg4'\n")
     program.chmod(0o755)
     monkeypatch.setattr(doctor, "ffmpeg_program", lambda: str(program))
-    assert doctor._video().state == doctor.BROKEN
+    assert doctor._video().state == doctor.UNUSABLE
     program.write_text("#!/bin/sh\nexit 3\n")
     assert "does not run" in doctor._video().detail
 

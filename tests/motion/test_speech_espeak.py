@@ -193,6 +193,10 @@ class TestSpokenText:
         assert espeak.language_name("de") == "German"
         assert espeak.language_name("tlh") == "tlh"
 
+    def test_codes_in_capitals_are_the_same(self, tmp_path):
+        spoken = [espeak.speak("Hello", code, tmp_path / "x.wav") for code in ("en-us", "EN-US")]
+        assert spoken[0] == spoken[1]
+
     def test_list_of_languages(self):
         found = languages()
         assert len(found) > 80

@@ -128,9 +128,9 @@ def _phonemes(pairs: list[tuple[str, float]], end: float) -> tuple[Phoneme, ...]
 def _voice_file(language: str) -> str:
     """The name of a voice of eSpeak NG's own, whatever was typed."""
     voices = _voices()
-    fitting = [(rank, voice["file"]) for voice in voices for code, rank in voice["codes"] if code == language]
+    fitting = [(rank, voice["file"]) for voice in voices for code, rank in voice["codes"] if code == language.lower()]
     if not fitting:
-        told = f"give a code such as en-us, de or fr (it knows {len(voices)})"
+        told = f"give a code such as en-us, de or fr (it knows {len(languages())})"
         raise MotionError(f"eSpeak NG speaks no language {_shown(language)}; {told}")
     file = min(fitting, key=lambda entry: entry[0])[1]
     return BETTER_VOICE.get(file, file)

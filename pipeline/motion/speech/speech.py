@@ -74,7 +74,9 @@ def _aligned(samples: Samples, transcript: str, language: str) -> tuple[list[Sou
 
 
 def _doubt(found: Alignment) -> str:
-    told = f"doubt {found.doubt:.1f} of at most {MOST_DOUBT}, {found.unsaid:.0%} of the speech left over"
+    told = f"{found.unsaid:.0%} of the speech is left over"
+    if found.doubt > MOST_DOUBT:
+        told = f"doubt {found.doubt:.2f}, at most {MOST_DOUBT} would do"
     rest = "check it. Until then the lips follow loudness and coarse sounds only, which is rough."
     return f"The transcript does not seem to be what is said ({told}); {rest}"
 

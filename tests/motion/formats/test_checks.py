@@ -168,13 +168,13 @@ class TestUnits:
         for name, wanted in (("jaw", TRACK.jaw), ("neck", TRACK.neck), ("left_eye", TRACK.eyes[:, :3])):
             np.testing.assert_allclose(getattr(motion, name).numpy(), wanted, atol=1e-5)
         assert made(motion, "units").value == "degrees"
-        told(motion, "which is impossible in radians; read as degrees.")
+        told(motion, "which is impossible in radians; all angles were read as degrees.")
         with pytest.raises(MotionError, match="rotations are in radians, at most one turn"):
             load_motion(files, {"units": "radians"})
 
     def test_a_wide_jaw_alone_is_degrees(self, flame):
         motion = load_motion(flame(jaw_pose=TRACK.jaw * 140))
-        told(motion, "jaw reaches 28, which is impossible in radians; read as degrees.")
+        told(motion, "jaw reaches 28, which is impossible in radians; all angles were read as degrees.")
 
     def test_small_degrees_can_be_chosen(self, flame):
         motion = load_motion(flame(), {"units": "degrees"})
