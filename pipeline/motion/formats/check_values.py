@@ -33,7 +33,8 @@ def in_radians(turns: Mapping[str, Numbers], choices: Choices) -> dict[str, Numb
     units, told = "radians", ""
     if over:
         name, reach = max(over.items(), key=lambda item: item[1])
-        units, told = "degrees", f"{name} reaches {reach:.3g}, which is impossible in radians; all angles were read as degrees."
+        told = f"{name} reaches {reach:.3g}, which is impossible in radians; all angles were read as degrees."
+        units = "degrees"
     if choices.option("units", units, ("radians", "degrees"), told) == "radians":
         return dict(turns)
     return {name: np.radians(values) for name, values in turns.items()}
