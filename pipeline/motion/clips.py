@@ -95,15 +95,7 @@ def talk() -> Motion:
     for name, curve in mouth_curves(sounds, times).items():
         face.add(name, curve)
     for number, at in enumerate(stresses):
-        strength = float(face.random.uniform(0.5, 1.0))
-        face.turn(
-            pitch=stroke(times, at - 0.10, 0.14, 0.02, 0.28, 2.6 * strength),
-            yaw=stroke(times, at - 0.15, 0.25, 0.1, 0.4, 2.4 * float(face.random.uniform(-1, 1))),
-            roll=stroke(times, at - 0.15, 0.3, 0.1, 0.4, 1.4 * float(face.random.uniform(-1, 1))),
-        )
-        if number % 2 == 0:
-            face.add("browInnerUp", stroke(times, at - 0.12, 0.15, 0.08, 0.3, 0.28 * strength))
-            face.add("browOuterUp", stroke(times, at - 0.10, 0.15, 0.08, 0.3, 0.20 * strength))
+        face.stress(at, float(face.random.uniform(0.5, 1.0)), brows=number % 2 == 0)
     for at, height in ((0.05, 0.30), (starts[SMILE_PHRASE], 0.55)):
         smile = stroke(times, at, 0.35, 0.5, 0.7, height)
         face.add("mouthSmile", smile)

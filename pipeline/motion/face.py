@@ -73,6 +73,18 @@ class Face:
         self.turn(0.5 * drifts[0] - 0.5 * breath, drifts[1], 0.5 * drifts[2])
         self.add("noseSneer", 0.03 * breath)
 
+    def stress(self, at: float, strength: float, brows: bool) -> None:
+        """A small nod on the vowel that begins at second ``at``, by a ``strength`` of 0..1, with or without brows."""
+        yaw, roll = (float(self.random.uniform(-1, 1)) for _ in range(2))
+        self.turn(
+            pitch=curves.stroke(self.times, at - 0.10, 0.14, 0.02, 0.28, 2.6 * strength),
+            yaw=curves.stroke(self.times, at - 0.15, 0.25, 0.1, 0.4, 2.4 * yaw),
+            roll=curves.stroke(self.times, at - 0.15, 0.3, 0.1, 0.4, 1.4 * roll),
+        )
+        if brows:
+            self.add("browInnerUp", curves.stroke(self.times, at - 0.12, 0.15, 0.08, 0.3, 0.28 * strength))
+            self.add("browOuterUp", curves.stroke(self.times, at - 0.10, 0.15, 0.08, 0.3, 0.20 * strength))
+
     def glance(self) -> None:
         """The gaze wanders over a partner's face."""
         reach = EYE_RESTLESSNESS

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.motion.curves import at_rest_at_the_ends, glances, stroke
+from pipeline.motion.curves import at_rest_at_the_ends, glances
 from pipeline.motion.face import Face
 from pipeline.motion.motion import Motion
 from pipeline.motion.speech.sound_file import FRAME_SECONDS
@@ -31,6 +31,7 @@ STRESSED_SHARE = 0.3
 """Of the vowels, the loudest and longest."""
 NOD_LEAD = 0.2
 """Seconds by which head and brows begin to move before the vowel that they stress, and some more."""
+NOD_STRENGTH = (0.35, 0.95)
 NOD_GAP = 0.45
 """Seconds between two nods at least."""
 SWAY_DEGREES = 1.5
@@ -51,7 +52,8 @@ def perform(sounds: Sequence[Sound], decibels: NDArray[np.float64], seconds: flo
     for name, curve in mouth_curves(_with_pauses(spoken, pauses), face.times).items():
         face.add(name, curve * ends)
     stresses = _stresses(spoken, decibels)
-    _nod(face, [at for at in stresses if NOD_LEAD < at < seconds - END_MARGIN])
+    for number, at in enumerate(at for at in stresses if NOD_LEAD < at < seconds - END_MARGIN):
+        face.stress(at, float(face.random.uniform(*NOD_STRENGTH)), brows=number % 2 == 0)
     _look_away(face, pauses)
     face.add("mouthSmile", 0.06 * at_rest_at_the_ends(face.times, seconds, 0.5))
     face.sway(SWAY_DEGREES)
@@ -96,21 +98,6 @@ def _stresses(sounds: Sequence[Sound], decibels: NDArray[np.float64]) -> list[fl
         if all(abs(at - other) >= NOD_GAP for other in stresses):
             stresses.append(at)
     return sorted(stresses)
-
-
-def _nod(face: Face, stresses: Sequence[float]) -> None:
-    """A small nod on each, the brows on every other."""
-    times = face.times
-    for number, at in enumerate(stresses):
-        strength = float(face.random.uniform(0.4, 1.0))
-        face.turn(
-            pitch=stroke(times, at - 0.10, 0.14, 0.02, 0.30, 2.4 * strength),
-            yaw=stroke(times, at - 0.15, 0.25, 0.10, 0.40, 2.0 * float(face.random.uniform(-1, 1))),
-            roll=stroke(times, at - 0.15, 0.30, 0.10, 0.40, 1.2 * float(face.random.uniform(-1, 1))),
-        )
-        if number % 2 == 0:
-            face.add("browInnerUp", stroke(times, at - 0.12, 0.15, 0.08, 0.30, 0.26 * strength))
-            face.add("browOuterUp", stroke(times, at - 0.10, 0.15, 0.08, 0.30, 0.18 * strength))
 
 
 def _look_away(face: Face, pauses: Sequence[tuple[float, float]]) -> None:
