@@ -102,7 +102,7 @@ def export(options: argparse.Namespace) -> None:
 
 
 def inspect(options: argparse.Namespace) -> None:
-    """Say what each file holds; the first that cannot be used ends it."""
+    """Say what each file holds, and of those that cannot be used why; then they are an error."""
     from pipeline.inspection import describe
 
     choices = _pairs("--choose", options.choose, "fps=30")
