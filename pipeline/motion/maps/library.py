@@ -50,9 +50,9 @@ def model_for_rig(rig: Rig) -> FaceModel:
     for model in tuple(_registered):
         if model.rig.expressions is rig.expressions:
             return model
-    place = correspond(rig.vertices, rig.faces, rig.weights, rig.joint_names)
-    _registered.append(FaceModel(rig, place))
-    return _registered[-1]
+    model = FaceModel(rig, correspond(rig.vertices, rig.faces, rig.weights, rig.joint_names))
+    _registered.append(model)
+    return model
 
 
 def title_of(basis: str) -> str:
