@@ -30,8 +30,12 @@ def unknown(sources: Sequence[Source], alone: Sequence[Kind | None], kinds: Sequ
         if isinstance(source, ArrayFile) and is_head_model(source.arrays):
             return head_model_given(source.name)
     clips = [f"{source.name} ({kind.name})" for source, kind in zip(sources, alone, strict=True) if kind is not None]
+    rest = [source for source, kind in zip(sources, alone, strict=True) if kind is None]
+    if rest and len(clips) > 1 and len({kind for kind in alone if kind is not None}) == 1:
+        told = " and ".join(source.summary() for source in rest[:MOST_TOLD])
+        return f"no motion was found in {told}, given together with {_listed(clips)}; leave it out, or save it again"
     if clips and len(sources) > 1:
-        return _apart(clips, [source.name for source, kind in zip(sources, alone, strict=True) if kind is None])
+        return _apart(clips, [source.name for source in rest])
     told = " and ".join(source.summary() for source in sources[:MOST_TOLD])
     endings = {_ending(source) for source in sources}
     wanted = "; or ".join(
