@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pipeline.motion.assumptions import Choices
 from pipeline.motion.formats import livelink
 from pipeline.motion.formats.arkit_columns import actions_from, column_of, names_actions
+from pipeline.motion.formats.arkit_draft import arkit_draft
 from pipeline.motion.formats.draft import Draft
-from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
 from pipeline.motion.formats.table_file import TableFile
-from pipeline.motion.formats.timing import on_time_line, time_line
+from pipeline.motion.formats.timing import time_line
 
 NAME = "table of ARKit actions"
 EXPECTS = "one .csv or .tsv whose first line names the 52 actions (eyeBlinkLeft, jawOpen, …), with or without times"
@@ -41,13 +41,4 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
     times = next((column for name in TIMES if (column := column_of(file.columns, name)) is not None), None)
     line = time_line(values[:, times], file.name) if times is not None else None
     weights, notes = actions_from(values, file.columns, file.name)
-    draft = Draft(
-        source=file.name,
-        fps=ask_fps(choices, DEFAULT_FPS, line.fps if line else None),
-        basis="arkit52",
-        radians=True,
-        expression=weights,
-        rotations=livelink.turns_in(values, file.columns).rotations(weights, choices),
-        notes=notes,
-    )
-    return on_time_line(draft, line)
+    return arkit_draft(file.name, weights, livelink.turns_in(values, file.columns), line, DEFAULT_FPS, choices, notes)

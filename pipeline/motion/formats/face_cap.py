@@ -15,12 +15,12 @@ import numpy as np
 from pipeline.errors import MotionError
 from pipeline.motion.assumptions import Choices
 from pipeline.motion.formats.arkit_columns import actions_from
+from pipeline.motion.formats.arkit_draft import arkit_draft
 from pipeline.motion.formats.draft import Draft, Numbers
 from pipeline.motion.formats.head_turns import Turns
-from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
 from pipeline.motion.formats.table_file import TableFile
-from pipeline.motion.formats.timing import on_time_line, time_line
+from pipeline.motion.formats.timing import time_line
 from pipeline.motion.motion import MOST_FRAMES
 
 NAME = "Face Cap"
@@ -48,16 +48,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
     names, frames = _lines(file)
     weights, notes = actions_from(frames[:, BEFORE_WEIGHTS:], names, file.name)
     line = time_line(frames[:, 0], file.name)
-    draft = Draft(
-        source=file.name,
-        fps=ask_fps(choices, DEFAULT_FPS, line.fps if line else None),
-        basis="arkit52",
-        radians=True,
-        expression=weights,
-        rotations=_turns(frames).rotations(weights, choices),
-        notes=notes,
-    )
-    return on_time_line(draft, line)
+    return arkit_draft(file.name, weights, _turns(frames), line, DEFAULT_FPS, choices, notes)
 
 
 def _lines(file: TableFile) -> tuple[list[str], Numbers]:

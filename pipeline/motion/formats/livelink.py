@@ -17,12 +17,12 @@ import numpy as np
 from pipeline.errors import MotionError
 from pipeline.motion.assumptions import Choices
 from pipeline.motion.formats.arkit_columns import action_named, actions_from, column_of, names_actions
+from pipeline.motion.formats.arkit_draft import arkit_draft
 from pipeline.motion.formats.draft import Draft, Numbers
 from pipeline.motion.formats.head_turns import Turns
-from pipeline.motion.formats.questions import ask_fps
 from pipeline.motion.formats.sources import Source
 from pipeline.motion.formats.table_file import TableFile
-from pipeline.motion.formats.timing import on_time_line, timecode_line
+from pipeline.motion.formats.timing import timecode_line
 
 NAME = "Live Link Face"
 EXPECTS = "the .csv of a take: Timecode, BlendShapeCount, 52 named actions, HeadYaw…RightEyeRoll"
@@ -55,16 +55,7 @@ def read(sources: Sequence[Source], choices: Choices) -> Draft:
     values = values[seen]
     line = timecode_line([code for code, kept in zip(codes, seen, strict=True) if kept], file.name)
     weights, told = actions_from(values, file.columns, file.name)
-    draft = Draft(
-        source=file.name,
-        fps=ask_fps(choices, DEFAULT_FPS, line.fps if line else None),
-        basis="arkit52",
-        radians=True,
-        expression=weights,
-        rotations=turns_in(values, file.columns).rotations(weights, choices),
-        notes=notes + told,
-    )
-    return on_time_line(draft, line)
+    return arkit_draft(file.name, weights, turns_in(values, file.columns), line, DEFAULT_FPS, choices, notes + told)
 
 
 def turns_in(values: Numbers, columns: Sequence[str]) -> Turns:
