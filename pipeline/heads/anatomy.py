@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline.heads.anny_corrections import correct_actions
 from pipeline.heads.anny_file import HeadFile, read_head_file
-from pipeline.heads.correspondence import EYE_SHARE, Correspondence
+from pipeline.heads.correspondence import EYE_SHARE, SIDES, Correspondence
 from pipeline.heads.registration import body_faces, lip_side, lower_share
 from pipeline.heads.rig import Landmarks
 from pipeline.heads.surface_match import Match, Surface3D, match, vertex_normals
@@ -20,7 +20,6 @@ Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-SIDES = ("left", "right")
 PARTS = ("scalp", "face", "ears", "neck", "torso", "inner_mouth", "eye_socket")
 """Every face of the body lies in one of these."""
 OVERLAYS = ("lips", "eyelids")
