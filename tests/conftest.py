@@ -10,6 +10,7 @@ import torch
 from hypothesis import settings
 
 from tests.app_process import running_app
+from tests.hub.fixture import hub_in_process
 
 settings.register_profile("offline", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("offline")
@@ -52,3 +53,10 @@ def app(tmp_path_factory):
     """One running app for all tests that only visit it."""
     with running_app(tmp_path_factory.mktemp("app")) as process:
         yield process
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A running loopback Hub, empty, that `huggingface_hub` in this process talks to, with a cache of its own."""
+    with hub_in_process(tmp_path, monkeypatch) as running:
+        yield running
