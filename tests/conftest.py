@@ -24,6 +24,14 @@ def _no_models_but_ours(tmp_path_factory):
     os.environ["ANIMPORTRAIT3D_CACHE"] = str(tmp_path_factory.mktemp("models-cache"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_library_but_ours(tmp_path_factory):
+    """Nothing is kept among the avatars of the person who runs the tests, and no limit of theirs holds."""
+    for limit in ("KEEP_HOURS", "MOST_AVATARS", "MOST_GB"):
+        os.environ.pop(f"ANIMPORTRAIT3D_{limit}", None)
+    os.environ["ANIMPORTRAIT3D_LIBRARY"] = str(tmp_path_factory.mktemp("library"))
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)

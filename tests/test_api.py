@@ -286,7 +286,7 @@ def test_killed_in_the_middle_of_an_export_no_half_video_stands(tmp_path):
         avatar = client.predict("a bald man", 3, api_name="/create")[0]
         client.submit(avatar, "range_of_motion", size=1024, fps=60, api_name="/animate")
         deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("animportrait3d-*/*/.*.partial")):
+        while not list(tmp_path.glob("gradio/animportrait3d-*/*/.*.partial")):
             assert time.monotonic() < deadline, "the export never began"
             time.sleep(0.02)
         app.kill()

@@ -21,10 +21,11 @@ from pipeline.motion.edits import apply, parts
 from pipeline.motion.exports import save_motion
 from pipeline.rendering.layouts import make_shots
 from pipeline.rendering.video import parse_background
+from ui.making import viewer_glb
 from ui.motion_plot import plot
 from ui.motions import MotionRequest, Shelf
 from ui.sentences import capitalised, plain
-from ui.workshop import Workshop, viewer_glb
+from ui.workshop import Workshop
 from viewer.clips import write_clip
 
 LONGEST_SECONDS = 120

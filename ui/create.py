@@ -22,7 +22,8 @@ from pipeline.heads.model_files import find_models
 from pipeline.heads.releases import RELEASES
 from pipeline.motion.motion import LARGEST_COEFFICIENT
 from ui.about import about
-from ui.workshop import Made, Report, Workshop
+from ui.making import Made, Report
+from ui.workshop import Workshop
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "prompts.txt"
 LARGEST_SEED = 2**32 - 1
