@@ -1,0 +1,57 @@
+"""Every repository of the Hugging Face Hub that this project reads, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+HUB = "https://huggingface.co"
+
+Kind = Literal["dataset", "model"]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository and the state of it that is used."""
+
+    id: str
+    """``owner/name``."""
+    kind: Kind
+    revision: str | None
+    """The pinned commit, 40 hex digits. None: the commit that was first seen on this machine, kept in pins.json of the
+    cache and used from then on (`Hub.commit`); ``python -m pipeline doctor`` tells it."""
+    licence: str
+    """Short name of what its card or authors say; empty where nothing is known before the Hub is asked."""
+    purpose: str
+    """One line: what this project uses it for."""
+    size: int = 0
+    """Bytes of the whole repository, 0 where not known; nothing here ever needs the whole."""
+
+    @property
+    def address(self) -> str:
+        """Its page."""
+        return f"{HUB}/{'datasets/' if self.kind == 'dataset' else ''}{self.id}"
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder in the cache."""
+        return f"{self.kind}--{self.id.replace('/', '--')}"
+
+
+ANIMPORTRAIT3D_GALLERY = Repository(
+    "onethousand/AnimPortrait3D_gallery",
+    "dataset",
+    revision=None,  # no page that names a full commit could be found
+    licence="research only",
+    purpose="rigged heads of AnimPortrait3D: one zip each, previews and prompts",
+)
+PORTRAIT3D_GALLERY = Repository(
+    "onethousand/Portrait3D_gallery",
+    "dataset",
+    revision="9f7863f9116310ea0112ce177edd2049e05889fd",  # "Upload 030.zip": holds 000.zip to 030.zip
+    licence="CC-BY-4.0",
+    purpose="tri-grids of Portrait3D to start from: some ten heads in each zip, previews and prompts",
+    size=31 * 1_368_000_000,
+)
+
+REPOSITORIES: tuple[Repository, ...] = (ANIMPORTRAIT3D_GALLERY, PORTRAIT3D_GALLERY)
