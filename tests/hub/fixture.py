@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import huggingface_hub
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_api
 from huggingface_hub.utils import close_session
 
 from tests.hub.server import LoopbackHub, running_hub
@@ -35,7 +34,7 @@ def hub_in_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lo
         }
         for name, value in changed.items():
             monkeypatch.setattr(constants, name, value)
-        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", hub.url)
+        monkeypatch.setattr(hf_api.api, "endpoint", hub.url)
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
