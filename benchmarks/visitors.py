@@ -22,7 +22,7 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.figure import Figure
 from benchmarks.server_process import ROOT, Server, running
-from benchmarks.visitor import RefusedError, Record, Visitor
+from benchmarks.visitor import Record, RefusedError, Visitor
 from tests.browser.chromium import CHROMIUM_ARGUMENTS, chromium
 
 BROWSING, CREATING, REPEATS = 50, 5, 5
