@@ -7,6 +7,7 @@ config.json holds the identity and the counts, the safetensors the splats and th
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from torch import Tensor
 
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_checks import CHOICES
-from pipeline.heads.rig import ModelIdentity, Rig
+from pipeline.formats.fitted_params import FIELDS
+from pipeline.heads.rig import Fit, ModelIdentity, Rig
 from pipeline.heads.rig_tools import append_mesh
 
 SPLATS = ("means", "quats", "log_scales", "opacity_logits", "sh", "face", "layer")
@@ -87,17 +89,44 @@ def _added(rig: Rig) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _whole_rig(identity: ModelIdentity, vertices: Tensor, faces: Tensor, weights: Tensor) -> Rig:
-    from pipeline.heads.licensed_person import stored_person  # smplx takes a second to import
-
-    rig = stored_person(identity).rig
+    rig = _stored_rig(identity)
     return append_mesh(rig, vertices, faces, weights, ADDED_REGION) if len(faces) else rig
 
 
+def _stored_rig(identity: ModelIdentity) -> Rig:
+    if identity.assets:
+        from pipeline.heads.fitted_person import stored_fitted_person  # smplx takes a second to import
+
+        return stored_fitted_person(identity)
+    from pipeline.heads.licensed_person import stored_person
+
+    return stored_person(identity).rig
+
+
 def _identity(stored: dict[str, Any]) -> ModelIdentity:
-    shape = tuple(float(value) for value in stored["shape"])
-    if len(shape) > LARGEST_SHAPE:
-        raise ValueError(f"it has {len(shape)} shape coefficients; there are at most {LARGEST_SHAPE}")
-    return ModelIdentity(str(stored["kind"]), str(stored["release"]), str(stored["content"]), shape)
+    """Avatars that were stored before have neither assets nor fit."""
+    kind, release, content = (str(stored[name]) for name in ("kind", "release", "content"))
+    assets, fit = str(stored.get("assets", "")), stored.get("fit")
+    if bool(assets) != (fit is not None):
+        raise ValueError("it has one of assets and fit without the other")
+    return ModelIdentity(kind, release, content, _numbers(stored["shape"]), assets, None if fit is None else _fit(fit))
+
+
+def _fit(stored: dict[str, Any]) -> Fit:
+    fit = {name: _numbers(stored[name]) for name in FIELDS}
+    for name, (_, size) in FIELDS.items():
+        if len(fit[name]) != size:
+            raise ValueError(f"its {name} has {len(fit[name])} numbers, not {size}")
+    return Fit(**fit)
+
+
+def _numbers(stored: list[Any]) -> tuple[float, ...]:
+    numbers = tuple(float(value) for value in stored)
+    if len(numbers) > LARGEST_SHAPE or not all(map(math.isfinite, numbers)):
+        raise ValueError(
+            f"a list of {len(numbers)} coefficients is too long or not finite; {LARGEST_SHAPE} are the most"
+        )
+    return numbers
 
 
 def _check_shapes(weights: Any, config: dict[str, Any]) -> None:

@@ -36,28 +36,49 @@ def write_ply(gaussians: Gaussians, path: str | Path) -> None:
     table = np.empty(len(gaussians.means), [(name, "<f4") for name in columns])
     for name, values in columns.items():
         table[name] = values
-    element = plyfile.PlyElement.describe(table, "vertex")
-    with whole_file(Path(path)) as partial:
-        plyfile.PlyData([element], byte_order="<").write(str(partial))
+    write_vertices(table, Path(path))
 
 
-def read_ply(path: str | Path) -> Gaussians:
-    """Read a 3DGS PLY, text or binary. Raises `UserError` when it is missing, damaged or another kind of PLY."""
-    path = Path(path)
+def read_vertices(path: Path) -> np.ndarray:
+    """The records of the element ``vertex`` of a PLY, text or binary.
+
+    Raises `UserError` when the file is missing, damaged, or smaller than its header says.
+    """
     try:
         with reading(path):
             if not path.is_file():
                 raise UserError(f"there is no file {path.name!r}")
             _check_size(path)
-            table = plyfile.PlyData.read(str(path))["vertex"].data
+            return plyfile.PlyData.read(str(path))["vertex"].data
     except UserError:
         raise
     except (plyfile.PlyParseError, ValueError, KeyError, EOFError, UnicodeDecodeError, OverflowError) as error:
         raise UserError(f"{path.name} is no readable PLY ({error})") from error
+
+
+def write_vertices(table: np.ndarray, path: Path) -> None:
+    """Write records as the element ``vertex`` of a little-endian PLY, whole or not at all."""
+    element = plyfile.PlyElement.describe(table, "vertex")
+    with whole_file(path) as partial:
+        plyfile.PlyData([element], byte_order="<").write(str(partial))
+
+
+def property_names(path: Path) -> list[str]:
+    """What the header of a PLY names, without reading on."""
+    with reading(path), open(path, "rb") as file:
+        header = file.read(LARGEST_HEADER)
+    words = [line.split() for line in header[: header.find(b"end_header")].split(b"\n")]
+    return [line[-1].decode("ascii", "replace") for line in words if len(line) > 2 and line[0] == b"property"]
+
+
+def read_ply(path: str | Path) -> Gaussians:
+    """Read a 3DGS PLY, text or binary. Raises `UserError` when it is missing, damaged or another kind of PLY."""
+    path = Path(path)
+    table = read_vertices(path)
     missing = [name for name in (*BASE_NAMES, *COLOR_NAMES) if name not in (table.dtype.names or ())]
     if missing:
         raise UserError(f"{path.name} is no splat PLY: it has no property {missing[0]}")
-    count = sum(name.startswith("f_rest_") for name in table.dtype.names) // 3 + 1
+    count = sum(name.startswith("f_rest_") for name in table.dtype.names or ()) // 3 + 1
     if count not in COEFFICIENTS:
         raise UserError(f"{path.name} has {count} colour coefficients; 1, 4, 9 or 16 make whole degrees")
     rest = [f"f_rest_{index}" for index in range(3 * (count - 1))]

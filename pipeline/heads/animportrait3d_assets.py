@@ -5,6 +5,7 @@ Nothing of it is shipped here. Source of the construction: AnimPortrait3D, GSAva
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ class Assets:
     """(2, 5023, 3)"""
     face_ids: dict[str, NDArray[np.int64]]
     """Faces of the crop: ``all_teeth``, ``inner_mouth``, ``lips``."""
+    content: str
+    """SHA-256 of the files, hex: the same crop, teeth and eyelids wherever the folder lies."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,13 @@ def read_assets(folder: Path) -> Assets:
         lip_rings=(rings[0], rings[1]),
         eyelids=eyelids,
         face_ids={name: _entry(segments, f"{name}_faces_id", SEGMENTS, len(faces)) for name in names},
+        content=_content(paths),
     )
+
+
+def holds_assets(folder: Path) -> bool:
+    """Whether all that is `NEEDED` lies below ``folder``, by name."""
+    return not _missing(_named(folder))
 
 
 def teeth_points(assets: Assets, template: NDArray[Any]) -> NDArray[np.float32]:
@@ -133,6 +142,18 @@ def check_fits(assets: Assets, body_faces: NDArray[np.int64]) -> None:
 
 
 def _find(folder: Path) -> dict[str, Path]:
+    found = _named(folder)
+    if missing := _missing(found):
+        raise UserError(f"{folder} is no asset folder of AnimPortrait3D: {', '.join(missing)} is missing")
+    return found
+
+
+def _missing(found: dict[str, Path]) -> list[str]:
+    return [name for name in NEEDED if name not in found]
+
+
+def _named(folder: Path) -> dict[str, Path]:
+    """The first file of each name that is `NEEDED`."""
     found: dict[str, Path] = {}
     seen = 0
     for place, folders, names in os.walk(folder):
@@ -143,10 +164,14 @@ def _find(folder: Path) -> dict[str, Path]:
         seen += len(names)
         if len(found) == len(NEEDED) or seen > MOST_FILES:
             break
-    missing = [name for name in NEEDED if name not in found]
-    if missing:
-        raise UserError(f"{folder} is no asset folder of AnimPortrait3D: {', '.join(missing)} is missing")
     return found
+
+
+def _content(paths: dict[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name in NEEDED:
+        digest.update(hashlib.sha256(paths[name].read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _numbers(path: Path) -> dict[str, NDArray[Any]]:

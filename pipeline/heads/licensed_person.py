@@ -38,10 +38,10 @@ def licensed_person(model: str, person: AnnyHead) -> CompleteHead:
 @lru_cache(maxsize=4)
 def stored_person(identity: ModelIdentity) -> CompleteHead:
     """The same person again, for a stored avatar. Raises `UserError` unless the very same model file is there."""
-    return _complete(_head(_file_with(identity.content, identity.release), identity.shape))
+    return _complete(_head(file_with(identity.content, identity.release), identity.shape))
 
 
-def _file_with(content: str, release: str) -> ModelFile:
+def file_with(content: str, release: str) -> ModelFile:
     """The model file by its hash: one of the same name, or beside it in an archive, is another model."""
     for file in find_models():
         if file.model is not None and (file.model.content, file.release) == (content, release):
@@ -55,7 +55,7 @@ def _file_with(content: str, release: str) -> ModelFile:
 
 @lru_cache(maxsize=2)
 def _neutral(content: str, release: str) -> FlameHead | SmplxHead:
-    return _head(_file_with(content, release), ())
+    return _head(file_with(content, release), ())
 
 
 def _head(file: ModelFile, shape: Sequence[float]) -> FlameHead | SmplxHead:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.heads.animportrait3d_assets import holds_assets
 from pipeline.heads.model_arrays import EXPRESSIONS
 from pipeline.heads.model_cache import Converted, converted
 from pipeline.heads.model_sources import KINDS, Source, source_of, sources_in
@@ -58,6 +59,11 @@ def survey(folder: Path | None = None) -> list[ModelFile]:
     folders = model_folders() if folder is None else [Path(folder)]
     found = [model for place in folders for source in sources_in(place) if (model := _examined(source)) is not None]
     return sorted(found, key=lambda model: list(RELEASES).index(model.release))
+
+
+def asset_folder() -> Path | None:
+    """The first folder of `MODELS_VARIABLE` that holds AnimPortrait3D's assets at any depth; None without one."""
+    return next((folder for folder in model_folders() if holds_assets(folder)), None)
 
 
 def find_model(wanted: str, folder: Path | None = None) -> ModelFile:

@@ -43,6 +43,26 @@ class Landmarks:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """How AnimPortrait3D laid a head over a portrait: ``fitted_params.pkl`` without the shape, radians and metres."""
+
+    expression: tuple[float, ...]
+    """100 coefficients."""
+    neck_pose: tuple[float, ...]
+    """Axis-angle, as the two that follow."""
+    head_pose: tuple[float, ...]
+    jaw_pose: tuple[float, ...]
+    eyes_pose: tuple[float, ...]
+    """Axis-angle of the left, then of the right eye."""
+    translation: tuple[float, ...]
+    """From the model to the world of the portrait, after ``scale``."""
+    scale: tuple[float, ...]
+    """One number."""
+    eyelids: tuple[float, ...]
+    """Left and right, 1 is closed; the only part that is seen at rest."""
+
+
+@dataclass(frozen=True)
 class ModelIdentity:
     """Which person of which licensed model a rig is: what is stored instead of the model's own numbers."""
 
@@ -54,6 +74,10 @@ class ModelIdentity:
     """SHA-256 of the model file, hex."""
     shape: tuple[float, ...]
     """Its shape coefficients."""
+    assets: str = ""
+    """SHA-256 of AnimPortrait3D's asset folder where the mesh is theirs, hex; empty where it is the model's own."""
+    fit: Fit | None = None
+    """With ``assets``: what their files say of the person beside the shape."""
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,9 @@ class SmplxHead(LicensedHead):
 
     ``path``: the model's npz or pkl, its archive as downloaded, or a folder with either; by default the preferred model
     of the folders in ``ANIMPORTRAIT3D_MODELS``; or a `ModelFile` that was found. ``shape``: up to 300 coefficients.
-    ``assets``: AnimPortrait3D's repository or asset folder; then the mesh is theirs (teeth, mouth bridge, eyelids,
-    hanging arms, 17981 faces in their order). Without it the bust ends at the arms and equals SMPL-X's own vertices in
-    every pose of its joints.
+    ``assets``: AnimPortrait3D's repository or asset folder, or what was read of it; then the mesh is theirs (teeth,
+    mouth bridge, eyelids, hanging arms, 17981 faces in their order). Without it the bust ends at the arms and equals
+    SMPL-X's own vertices in every pose of its joints.
     Raises `UserError` when there is no such model or folder, one cannot be used, or a coefficient is out of range.
     """
 
@@ -59,11 +59,11 @@ class SmplxHead(LicensedHead):
         self,
         path: ModelFile | Path | str | None = None,
         shape: Sequence[float] | None = None,
-        assets: Path | str | None = None,
+        assets: Assets | Path | str | None = None,
         release: str | None = None,
     ) -> None:
         super().__init__(path, shape, release)
-        self._assets = None if assets is None else read_assets(Path(assets))
+        self._assets = assets if assets is None or isinstance(assets, Assets) else read_assets(Path(assets))
         if self._assets is not None:
             check_fits(self._assets, self._body.faces.numpy())
 

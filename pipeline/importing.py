@@ -1,0 +1,147 @@
+"""An avatar that somebody brings: AnimPortrait3D's own files, or an avatar folder of this project, or a zip of one."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.avatar import SplatAvatar
+from pipeline.avatar_folder import CONFIG, WEIGHTS, load_avatar_folder
+from pipeline.errors import UserError
+from pipeline.files import reading
+from pipeline.formats.animportrait3d import read_local_ply
+from pipeline.formats.fitted_params import read_fitted_params
+from pipeline.recipe import Recipe
+from pipeline.unpacking import unpacked
+
+SPLATS, FIT, PROMPT, PREVIEW, RECIPE = (
+    "point_cloud.ply",
+    "fitted_params.pkl",
+    "prompt.txt",
+    "preview.png",
+    "recipe.json",
+)
+THEIRS, OURS = (SPLATS, FIT), (CONFIG, WEIGHTS)
+LARGEST = {
+    SPLATS: 1_100_000_000,
+    FIT: 1_000_000,
+    PROMPT: 65_536,
+    PREVIEW: 32_000_000,
+    RECIPE: 1_000_000,
+    CONFIG: 4_000_000,
+    WEIGHTS: 2_000_000_000,
+}
+"""Name → bytes that it may have; nothing else is looked at."""
+LONGEST_PROMPT = 1000
+LARGEST_PREVIEW = 4096
+"""Pixels of either side."""
+PRIOR = "animportrait3d"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An avatar and what its files say of it."""
+
+    avatar: SplatAvatar
+    recipe: Recipe
+    notes: tuple[str, ...]
+    """What was missing or assumed, in sentences."""
+    preview: bytes | None
+    """A PNG that came with it."""
+
+
+def import_avatar(path: Path) -> Imported:
+    """Read an avatar from a zip or a folder.
+
+    Raises `UserError`, one sentence, for anything else, for damaged or hostile files, and for an AnimPortrait3D avatar
+    where `missing_for_animportrait3d` names something.
+    """
+    with _folder(path) as folder:
+        if all((folder / name).is_file() for name in THEIRS):
+            return _theirs(folder, path.stem)
+        if all((folder / name).is_file() for name in OURS):
+            return _ours(folder, path.stem)
+    raise UserError(
+        f"{path.name} holds no avatar: there is neither {' with '.join(THEIRS)} (AnimPortrait3D's) nor "
+        f"{' with '.join(OURS)} (this project's)"
+    )
+
+
+def missing_for_animportrait3d() -> str:
+    """One sentence on what is missing here to open AnimPortrait3D's avatars, and how to get it; empty when nothing is.
+
+    Milliseconds, but for the first look at a new model file.
+    """
+    from pipeline.heads.fitted_person import missing_for_fitted_person  # smplx takes a second to import
+
+    return missing_for_fitted_person()
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """The files as a folder; of a zip only those that are known, under our own names."""
+    with reading(path):
+        if path.is_dir():
+            for name, most in LARGEST.items():
+                if (path / name).is_file() and (path / name).stat().st_size > most:
+                    raise UserError(f"{name} in {path.name} is larger than {most / 1e6:g} MB; an avatar's is not")
+            yield path
+            return
+        if not path.is_file():
+            raise UserError(f"there is no file {path}; give the zip or the folder of an avatar")
+    with tempfile.TemporaryDirectory(prefix="avatar-") as place:
+        unpacked(path, LARGEST, Path(place))
+        yield Path(place)
+
+
+def _theirs(folder: Path, name: str) -> Imported:
+    from pipeline.heads.fitted_person import fitted_person  # smplx takes a second to import
+
+    shape, fit = read_fitted_params(folder / FIT)
+    rig = fitted_person(shape, fit)
+    splats, notes = read_local_ply(folder / SPLATS, len(rig.faces))
+    avatar = SplatAvatar.from_parts(rig, **vars(splats), rasterize_mode="classic", sh_frame="world")
+    recipe = Recipe(_prompt(folder, name), 0, {}, {}, [], list(notes), prior=PRIOR, head=rig.basis)
+    return Imported(avatar, recipe, notes, _preview(folder))
+
+
+def _ours(folder: Path, name: str) -> Imported:
+    avatar = load_avatar_folder(folder)
+    recipe, notes = _recipe(folder, name)
+    return Imported(avatar, recipe, notes, _preview(folder))
+
+
+def _recipe(folder: Path, name: str) -> tuple[Recipe, tuple[str, ...]]:
+    """What it was made from; an avatar whose recipe cannot be understood keeps its sentence only."""
+    try:
+        return Recipe.from_json((folder / RECIPE).read_text(encoding="utf-8")), ()
+    except (OSError, ValueError, TypeError, RecursionError):
+        note = "its recipe is missing or cannot be read: the avatar can be used, but not made again"
+        return Recipe(_prompt(folder, name), 0, {}, {}, [], [note], prior="unknown"), (note,)
+
+
+def _prompt(folder: Path, name: str) -> str:
+    """The sentence, on one line; the file's name where there is none."""
+    text = ""
+    if (folder / PROMPT).is_file():
+        text = (folder / PROMPT).read_bytes().decode("utf-8", "replace")
+    words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return words[:LONGEST_PROMPT] or name
+
+
+def _preview(folder: Path) -> bytes | None:
+    """The picture, unless it is none or too large to be shown; its size is read before it is decoded."""
+    if not (folder / PREVIEW).is_file():
+        return None
+    content = (folder / PREVIEW).read_bytes()
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+            return content if max(picture.size) <= LARGEST_PREVIEW else None
+    except (OSError, ValueError, SyntaxError):
+        return None
