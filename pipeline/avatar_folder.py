@@ -29,6 +29,10 @@ from pipeline.rendering.portrait import portrait
 
 CONFIG = "config.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+PROMPT = "prompt.txt"
+LONGEST_PROMPT = 1000
+"""Characters of a sentence that came from elsewhere."""
+MOST_PROMPT_BYTES = 65_536
 PREVIEW_SIZE = 512
 PREVIEW_YAW = 18.0
 """Degrees: a three-quarter view tells more of a head than a passport picture."""
@@ -46,7 +50,7 @@ def save_avatar_folder(avatar: SplatAvatar, recipe: Recipe, folder: Path) -> Non
         except SafetensorError as error:  # its words for a full disk
             raise OSError(str(error)) from error
         Image.fromarray(portrait(avatar, PREVIEW_SIZE, yaw=PREVIEW_YAW).numpy()).save(partial / "preview.png")
-        (partial / "prompt.txt").write_text(recipe.prompt + "\n", encoding="utf-8")
+        (partial / PROMPT).write_text(recipe.prompt + "\n", encoding="utf-8")
         (partial / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
 
 
@@ -92,6 +96,18 @@ def load_avatar_folder(folder: Path) -> SplatAvatar:
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"the avatar in {folder} is damaged ({_reason(error)}); make the avatar again") from error
     return avatar
+
+
+def stored_prompt(folder: Path) -> str:
+    """The sentence in ``prompt.txt``, on one line and of bounded length; empty where there is none."""
+    file = folder / PROMPT
+    with reading(file):
+        if not file.is_file():
+            return ""
+        with open(file, "rb") as opened:
+            text = opened.read(MOST_PROMPT_BYTES).decode("utf-8", "replace")
+    words = "".join(letter if letter.isprintable() else " " for letter in text).split()
+    return " ".join(words)[:LONGEST_PROMPT]
 
 
 def _reason(error: Exception) -> str:
