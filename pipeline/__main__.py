@@ -93,12 +93,26 @@ def _clip(options: argparse.Namespace, folder: Path) -> Motion:
 
 def export(options: argparse.Namespace) -> None:
     """One pose of an avatar becomes a file for other programs."""
-    from pipeline.avatar_folder import load_avatar_folder
+    from pipeline.avatar_folder import load_avatar_folder, stored_prompt
     from pipeline.export import export_pose, pose_of_clip
 
     avatar = load_avatar_folder(options.avatar)
-    export_pose(avatar, options.format, options.out, *pose_of_clip(avatar, options.pose, options.frame))
+    pose = pose_of_clip(avatar, options.pose, options.frame)
+    export_pose(avatar, options.format, options.out, *pose, prompt=stored_prompt(options.avatar))
     print(f"wrote {options.out}")
+
+
+def import_(options: argparse.Namespace) -> None:
+    """Somebody else's avatar becomes an avatar folder."""
+    from pipeline.avatar_folder import check_target, save_avatar_folder
+    from pipeline.importing import import_avatar
+
+    check_target(options.out)
+    imported = import_avatar(options.avatar)
+    save_avatar_folder(imported.avatar, imported.recipe, options.out)
+    for note in imported.notes:
+        print(f"note: {note}")
+    print(f"imported {options.out}: {imported.recipe.prompt!r} ({len(imported.avatar.face):,} splats)")
 
 
 def inspect(options: argparse.Namespace) -> None:
@@ -226,7 +240,13 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("export", help="write one pose for other programs")
     verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
-    verb.add_argument("--format", choices=("ply", "glb"), required=True, help="3DGS PLY or KHR_gaussian_splatting glTF")
+    verb.add_argument(
+        "--format",
+        choices=("ply", "spz", "glb", "animportrait3d"),
+        required=True,
+        help="3DGS PLY, Niantic's SPZ, KHR_gaussian_splatting glTF, or AnimPortrait3D's own zip (or its .ply alone) of "
+        "an avatar that was opened from one",
+    )
     verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
     verb.add_argument(
         "--pose", type=Path, nargs="+", metavar="FILE", help="motion clip to take the pose from (default: at rest)"
@@ -234,8 +254,15 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--frame", type=int, default=0, metavar="N", help="frame of that clip (default 0)")
     verb.set_defaults(verb=export)
 
+    verb = verbs.add_parser("import", help="open an avatar of AnimPortrait3D's gallery, or an avatar folder as a zip")
+    verb.add_argument("avatar", type=Path, metavar="FILE", help="zip, or folder with its files")
+    verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="avatar folder to write")
+    verb.set_defaults(verb=import_)
+
     verb = verbs.add_parser("inspect", help="say what motion clips and avatars hold")
-    verb.add_argument("files", type=Path, nargs="+", metavar="FILE", help="motion file, avatar folder, .glb or .ply")
+    verb.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="motion file, avatar folder or zip, .glb, .ply or .spz"
+    )
     _add_choose(verb)
     verb.set_defaults(verb=inspect)
 

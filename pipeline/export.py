@@ -14,15 +14,14 @@ from torch import Tensor
 from pipeline.avatar import Gaussians, SplatAvatar
 from pipeline.errors import UserError
 from pipeline.files import whole_file
-from pipeline.formats.animportrait3d import LocalSplats, write_local_ply
-from pipeline.formats.fitted_params import write_fitted_params
+from pipeline.formats.animportrait3d import POINT_CLOUD, LocalSplats, write_local_ply
+from pipeline.formats.fitted_params import FITTED_PARAMS, write_fitted_params
 from pipeline.formats.interchange import write_interchange_glb
 from pipeline.formats.ply import write_ply
 from pipeline.formats.spz import write_spz
 from pipeline.motion import load_motion, retarget
 
-POINTS, FIT, PROMPT = "point_cloud.ply", "fitted_params.pkl", "prompt.txt"
-"""AnimPortrait3D's names, in an archive of its gallery."""
+PROMPT = "prompt.txt"
 
 
 @dataclass(frozen=True)
@@ -96,15 +95,15 @@ def _animportrait3d(posed: Posed, path: Path) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="export-") as folder:
         place = Path(folder)
-        write_local_ply(splats, place / POINTS)
-        write_fitted_params(model.shape, model.fit, place / FIT)
+        write_local_ply(splats, place / POINT_CLOUD)
+        write_fitted_params(model.shape, model.fit, place / FITTED_PARAMS)
         (place / PROMPT).write_text(posed.prompt, encoding="utf-8")
         _pack(place, path)
 
 
 def _pack(folder: Path, path: Path) -> None:
     with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name in (FIT, POINTS, PROMPT):
+        for name in (FITTED_PARAMS, POINT_CLOUD, PROMPT):
             archive.write(folder / name, name)
 
 

@@ -12,33 +12,26 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.avatar import SplatAvatar
-from pipeline.avatar_folder import CONFIG, WEIGHTS, load_avatar_folder
+from pipeline.avatar_folder import CONFIG, MOST_PROMPT_BYTES, PROMPT, WEIGHTS, load_avatar_folder, stored_prompt
 from pipeline.errors import UserError
 from pipeline.files import reading
-from pipeline.formats.animportrait3d import read_local_ply
-from pipeline.formats.fitted_params import read_fitted_params
+from pipeline.formats.animportrait3d import POINT_CLOUD, read_local_ply
+from pipeline.formats.fitted_params import FITTED_PARAMS, read_fitted_params
 from pipeline.recipe import Recipe
 from pipeline.unpacking import unpacked
 
-SPLATS, FIT, PROMPT, PREVIEW, RECIPE = (
-    "point_cloud.ply",
-    "fitted_params.pkl",
-    "prompt.txt",
-    "preview.png",
-    "recipe.json",
-)
-THEIRS, OURS = (SPLATS, FIT), (CONFIG, WEIGHTS)
+PREVIEW, RECIPE = "preview.png", "recipe.json"
+THEIRS, OURS = (POINT_CLOUD, FITTED_PARAMS), (CONFIG, WEIGHTS)
 LARGEST = {
-    SPLATS: 1_100_000_000,
-    FIT: 1_000_000,
-    PROMPT: 65_536,
+    POINT_CLOUD: 1_100_000_000,
+    FITTED_PARAMS: 1_000_000,
+    PROMPT: MOST_PROMPT_BYTES,
     PREVIEW: 32_000_000,
     RECIPE: 1_000_000,
     CONFIG: 4_000_000,
     WEIGHTS: 2_000_000_000,
 }
 """Name → bytes that it may have; nothing else is looked at."""
-LONGEST_PROMPT = 1000
 LARGEST_PREVIEW = 4096
 """Pixels of either side."""
 PRIOR = "animportrait3d"
@@ -103,11 +96,11 @@ def _folder(path: Path) -> Iterator[Path]:
 def _theirs(folder: Path, name: str) -> Imported:
     from pipeline.heads.fitted_person import fitted_person  # smplx takes a second to import
 
-    shape, fit = read_fitted_params(folder / FIT)
+    shape, fit = read_fitted_params(folder / FITTED_PARAMS)
     rig = fitted_person(shape, fit)
-    splats, notes = read_local_ply(folder / SPLATS, len(rig.faces))
+    splats, notes = read_local_ply(folder / POINT_CLOUD, len(rig.faces))
     avatar = SplatAvatar.from_parts(rig, **vars(splats), rasterize_mode="classic", sh_frame="world")
-    recipe = Recipe(_prompt(folder, name), 0, {}, {}, [], list(notes), prior=PRIOR, head=rig.basis)
+    recipe = Recipe(stored_prompt(folder) or name, 0, {}, {}, [], list(notes), prior=PRIOR, head=rig.basis)
     return Imported(avatar, recipe, notes, _preview(folder))
 
 
@@ -123,16 +116,7 @@ def _recipe(folder: Path, name: str) -> tuple[Recipe, tuple[str, ...]]:
         return Recipe.from_json((folder / RECIPE).read_text(encoding="utf-8")), ()
     except (OSError, ValueError, TypeError, RecursionError):
         note = "its recipe is missing or cannot be read: the avatar can be used, but not made again"
-        return Recipe(_prompt(folder, name), 0, {}, {}, [], [note], prior="unknown"), (note,)
-
-
-def _prompt(folder: Path, name: str) -> str:
-    """The sentence, on one line; the file's name where there is none."""
-    text = ""
-    if (folder / PROMPT).is_file():
-        text = (folder / PROMPT).read_bytes().decode("utf-8", "replace")
-    words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return words[:LONGEST_PROMPT] or name
+        return Recipe(stored_prompt(folder) or name, 0, {}, {}, [], [note], prior="unknown"), (note,)
 
 
 def _preview(folder: Path) -> bytes | None:

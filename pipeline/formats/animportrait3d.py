@@ -17,6 +17,8 @@ from pipeline.avatar import Layer
 from pipeline.errors import UserError
 from pipeline.formats.ply import COEFFICIENTS, COLOR_NAMES, property_names, read_vertices, write_vertices
 
+POINT_CLOUD = "point_cloud.ply"
+"""Its name in an archive of their gallery."""
 FACES = 17981
 """Triangles of the crop."""
 MOST_SPLATS = 4_000_000

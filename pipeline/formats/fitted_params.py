@@ -21,6 +21,7 @@ from pipeline.files import whole_file
 from pipeline.heads.rig import Fit
 from pipeline.safe_load import convert
 
+FITTED_PARAMS = "fitted_params.pkl"
 SHAPE, SHAPE_SIZE = "fitted_shape", 300
 FIELDS = {
     "expression": ("fitted_expr", 100),
