@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+import spaces  # noqa: F401 — on ZeroGPU it takes CUDA's place, which nothing may have touched before
+
+from pipeline.errors import UserError
 from ui.page import build_page, launch_options
 from ui.workshop import Workshop
 
 
 def main() -> None:
     """Serve the page; the kernels are compiled while the first visitor still reads it."""
-    workshop = Workshop()
+    try:
+        workshop = Workshop()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
     page = build_page(workshop)
     page.launch(**launch_options(), prevent_thread_lock=True)
     threading.Thread(target=workshop.warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=workshop.keep_tidy, name="keep-tidy", daemon=True).start()
     page.block_thread()
 
 

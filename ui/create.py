@@ -23,6 +23,7 @@ from pipeline.heads.releases import RELEASES
 from pipeline.motion.motion import LARGEST_COEFFICIENT
 from ui.about import about
 from ui.making import Made, Report
+from ui.people import NOBODY
 from ui.workshop import Workshop
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "prompts.txt"
@@ -59,9 +60,15 @@ def head_choices() -> list[tuple[str, str]]:
 
 
 def create(
-    workshop: Workshop, prompt: str, seed: float, attributes: Any, report: Report, head: str | None = None
+    workshop: Workshop,
+    prompt: str,
+    seed: float,
+    attributes: Any,
+    report: Report,
+    head: str | None = None,
+    person: str = NOBODY,
 ) -> Created:
-    """Make an avatar. Raises `UserError` for a prompt, seed, attributes or head that cannot be used."""
+    """Make an avatar for a person. Raises `UserError` for a prompt, seed, attributes or head that cannot be used."""
     if seed is None:
         raise UserError("the seed is empty; give a whole number, e.g. 0")
     if not float(seed).is_integer():
@@ -69,7 +76,7 @@ def create(
     head = head or "anny"
     if head != "anny" and head not in (heads := [name for _, name in head_choices()]):
         raise UserError(f"the head {head!r} cannot be used here; there is {' and '.join(heads)}")
-    return present(workshop.create(prompt, int(seed), read_overrides(attributes), report, head))
+    return present(workshop.create(prompt, int(seed), read_overrides(attributes), report, head, person))
 
 
 def present(made: Made) -> Created:

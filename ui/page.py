@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import gradio as gr
 
 from ui.animate_tab import animate_tab
 from ui.animate_wiring import QUIET, SAVE, AnimateWiring
-from ui.create import create, create_tab, export, pack, present, result_bar, roll_seed
+from ui.create import create, create_tab, export, pack, result_bar, roll_seed
+from ui.greeting import wire_greeting
+from ui.making import Report
+from ui.people import person_of
 from ui.sentences import sentences
 from ui.settings import has_login, settings_tab
 from ui.theme import STYLE, theme
@@ -38,6 +40,7 @@ def build_page(workshop: Workshop) -> gr.Blocks:
     with gr.Blocks(title="AnimPortrait3D", analytics_enabled=False, fill_width=True, delete_cache=CLEAN_UP) as page:
         gr.HTML(HEADER, padding=False)
         avatar_id = gr.Textbox(label="avatar_id", visible=False)
+        key = gr.Textbox("", label="key", visible=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(scale=2, min_width=320, elem_id="controls"), gr.Tabs():
                 with gr.Tab("Create"):
@@ -50,10 +53,10 @@ def build_page(workshop: Workshop) -> gr.Blocks:
             with gr.Column(scale=5, min_width=320, elem_id="stage"):
                 viewer = AvatarViewer(label="viewer", elem_id="viewer", padding=False)
                 result = result_bar()
-        greeting = _wire_greeting(workshop, page, result, avatar_id, viewer)
+        greeting = wire_greeting(workshop, page, result, avatar_id, viewer, key)
         animating = AnimateWiring(workshop, moving, avatar_id, viewer)
         animating.wire()
-        _wire_create(workshop, {**making, **result}, avatar_id, viewer, greeting, animating.playing)
+        _wire_create(workshop, {**making, **result, "key": key}, avatar_id, viewer, greeting, animating.playing)
         _wire_keep(workshop, result, avatar_id)
     return page.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)
 
@@ -71,22 +74,6 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def _wire_greeting(workshop: Workshop, page: gr.Blocks, tab: dict[str, Any], avatar_id: Any, viewer: Any) -> Any:
-    async def greet() -> tuple[Any, ...]:
-        while not workshop.warm:
-            await asyncio.sleep(0.1)
-        made = workshop.welcome()
-        if made is None:
-            return tuple(gr.skip() for _ in range(5))
-        shown = present(made)
-        return shown.id, shown.shown, shown.about, shown.glb, gr.Row(visible=True)
-
-    return page.load(
-        greet, None, [avatar_id, viewer, tab["about"], tab["glb"], tab["keep"]], api_visibility="private",
-        show_progress="hidden", concurrency_limit=None,
-    )  # fmt: skip
-
-
 def _wire_create(
     workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewer: Any, greeting: Any, playing: dict[str, Any]
 ) -> None:
@@ -95,7 +82,9 @@ def _wire_create(
         seed: float = 0,
         attributes: dict[str, Any] | None = None,
         head: str = "anny",
+        key: str = "",
         progress: gr.Progress = gr.Progress(),  # noqa: B008
+        request: gr.Request | None = None,
     ) -> tuple[Any, ...]:
         """Make a 3D head from a sentence.
 
@@ -104,17 +93,22 @@ def _wire_create(
             seed: draws what the sentence leaves open; the same sentence and seed give the same head.
             attributes: overrides what the sentence says, e.g. {"hair.style": "bob", "age": 40}.
             head: anny, or a licensed model such as flame2023 whose file lies on this machine.
+            key: 32 hexadecimal digits that only you know; what is made with it is kept, and listed for it alone.
+                Without one, the head's secret id is the right to use, share and delete it, and it goes when it has
+                been left alone for two hours.
 
         Returns:
             The head's secret id for the other calls, the viewer's value with the avatar.glb, what was understood as
             Markdown, and the avatar.glb as a file.
         """
         with sentences():
-            made = create(workshop, prompt, seed, attributes, lambda share, what: progress(share, desc=what), head)
+            person = person_of(key, request)
+            report: Report = lambda share, what: progress(share, desc=what)  # noqa: E731
+            made = create(workshop, prompt, seed, attributes, report, head, person)
             return made.id, made.shown, made.about, made.glb
 
     attributes = gr.JSON(label="attributes", visible=False)
-    inputs = [tab["prompt"], tab["seed"], attributes, tab["head"]]
+    inputs = [tab["prompt"], tab["seed"], attributes, tab["head"], tab["key"]]
     outputs = [avatar_id, viewer, tab["about"], tab["glb"]]
     clicks = [tab["make"].click, tab["prompt"].submit]
     gr.on([*clicks, tab["dice"].click], None, cancels=[greeting], **QUIET)  # a new head is not replaced by the example
