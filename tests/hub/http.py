@@ -32,6 +32,8 @@ class Answering(BaseHTTPRequestHandler):
     """The plain parts of HTTP. What the Hub answers is in the classes below it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    """Otherwise the body waits for the client's receipt of the headers, 40 ms."""
     stopping: threading.Event
     """Set when the Hub closes: slow answers end at once."""
 

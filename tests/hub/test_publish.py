@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx2
 import pytest
@@ -54,7 +55,7 @@ def test_the_instructions_of_the_card_work(hub, ann, free, monkeypatch):
     publish(free, HEADS, token=ann)
     card = files_of(hub)["README.md"].read_text()
     snippet = card.split("```python\n")[1].split("```")[0]
-    names = {}
+    names: dict[str, Any] = {}
     exec(snippet, names)
     assert names["avatar"].num_parameters() == load_avatar_folder(free).num_parameters()
 

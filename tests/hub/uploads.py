@@ -55,7 +55,7 @@ class Uploads(Reading):
         self.answer_json({"errors": [], "warnings": []})
 
     def preupload(self, kind: str, repo: str, revision: str) -> None:
-        repository = self._writable(kind, repo)
+        repository = self._writable(kind, repo, revision)
         files = self.at(repository, revision).files
         told = []
         for file in json.loads(self.content)["files"]:
@@ -110,7 +110,7 @@ class Uploads(Reading):
         opens = self.query.get("create_pr") == "1"
         self._check_writer()
         with self.hub.store.lock:
-            repository = self.readable(kind, repo) if opens else self._writable(kind, repo)
+            repository = self._writable(kind, repo, revision)
             start = self.at(repository, revision)
             lines = [json.loads(line) for line in self.content.splitlines() if line.strip()]
             header, operations = lines[0]["value"], lines[1:]
@@ -162,15 +162,16 @@ class Uploads(Reading):
             self.refuse(403, "you must use a write token to create or change a repository")
             raise Refused
 
-    def _writable(self, kind: str, repo: str) -> Repository:
-        """A repository of the one who asks; with ``create_pr`` anybody's. Answers the error and raises otherwise."""
+    def _writable(self, kind: str, repo: str, revision: str = MAIN) -> Repository:
+        """A repository that the one who asks may write to; answers the error and raises otherwise.
+
+        Anybody may open a pull request, and go on with their own; its large files come before it is opened.
+        """
         self._check_writer()
         repository = self.readable(kind, repo)
-        if repository.owner != self.user and self.query.get("create_pr") != "1" and not self._for_pull_request():
+        own = [pull.branch for pull in repository.pull_requests if pull.author == self.user]
+        proposes = self.query.get("create_pr") == "1" or revision in own or ".git/info/lfs/" in self.url_path
+        if repository.owner != self.user and not proposes:
             self.refuse(403, f'Forbidden: you must be the owner of "{repo}" to change it')
             raise Refused
         return repository
-
-    def _for_pull_request(self) -> bool:
-        """Large files are uploaded before the pull request that they belong to is opened."""
-        return ".git/info/lfs/" in self.url_path
