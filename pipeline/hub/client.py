@@ -25,8 +25,8 @@ from huggingface_hub import constants
 from pipeline.files import whole_file
 from pipeline.heads.model_cache import cache_folder
 from pipeline.hub import listing as listings
-from pipeline.hub.errors import HubError, NoParts, explained
-from pipeline.hub.incomplete import check, taken
+from pipeline.hub.errors import Damaged, HubError, NoParts, explained
+from pipeline.hub.incomplete import check, check_bytes, taken
 from pipeline.hub.line import Cancel, Deadlines, Line, Progress, Span
 from pipeline.hub.listing import COMMIT, HubFile, Listing
 from pipeline.hub.remote_zip import RemoteFile, RemoteZip
@@ -137,6 +137,16 @@ class Hub:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 partial.replace(target)
         return target
+
+    def read(self, repository: Repository, filename: str, limit: int, cancel: Cancel = never) -> bytes:
+        """The content of a small file of at most ``limit`` bytes, checked and not kept. Raises `HubError`."""
+        commit = self.commit(repository, cancel)
+        file = self._listed(repository, filename, cancel)
+        if file.size > limit:
+            raise Damaged(f"{filename} of {repository.id} has {file.size:,} bytes, more than the {limit:,} allowed")
+        with self._line(repository) as line:
+            content = line.part(self._url(repository, commit, filename), Span(0, file.size, file.size), cancel)
+        return check_bytes(content, file, repository.id)
 
     @contextmanager
     def open_zip(self, repository: Repository, filename: str, cancel: Cancel = never) -> Iterator[RemoteZip]:

@@ -37,6 +37,10 @@ class Cancelled(HubError):
     """The person called it off; what has come so far is kept and goes on from there."""
 
 
+class Damaged(HubError):
+    """What came is not what it should be; other files of the repository may well be."""
+
+
 class NoParts(HubError):
     """The server sends whole files only, and the whole was not asked for."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.hub.errors import Cancelled, HubError, disk_error, megabytes
+from pipeline.hub.errors import Cancelled, Damaged, HubError, disk_error, megabytes
 from pipeline.hub.line import POLL_SECONDS, Cancel, size_of
 from pipeline.hub.listing import HubFile
 
@@ -43,19 +43,34 @@ def taken(partial: Path, what: str, size: int, cancel: Cancel) -> Iterator[None]
 
 
 def check(partial: Path, file: HubFile, name: str, cancel: Cancel) -> None:
-    """Delete ``partial`` and raise `HubError` unless it holds what the Hub lists: SHA-256, or git's SHA-1 of a blob."""
-    if file.sha256:
-        digest, expected = hashlib.sha256(), file.sha256
-    else:
-        digest, expected = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False), file.blob
+    """Delete ``partial`` and raise `Damaged` unless it holds what the Hub lists."""
+    digest = _digest(file)
     with open(partial, "rb") as content:
         while block := content.read(HASH_BLOCK):
             if cancel():
                 raise Cancelled(f"called off; what has come of {name} is kept")
             digest.update(block)
-    if digest.hexdigest() != expected:
+    if digest.hexdigest() != (file.sha256 or file.blob):
         partial.unlink()
-        raise HubError(f"{file.path} of {name} came damaged (its checksum is wrong) and was deleted; try again")
+        raise _wrong(file, name)
+
+
+def check_bytes(content: bytes, file: HubFile, name: str) -> bytes:
+    """``content``, or `Damaged` unless it is what the Hub lists."""
+    digest = _digest(file)
+    digest.update(content)
+    if digest.hexdigest() != (file.sha256 or file.blob):
+        raise _wrong(file, name)
+    return content
+
+
+def _digest(file: HubFile) -> hashlib._Hash:
+    """SHA-256 of a large file; git's SHA-1 of a blob of a small one."""
+    return hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
+
+
+def _wrong(file: HubFile, name: str) -> Damaged:
+    return Damaged(f"{file.path} of {name} came damaged (its checksum is wrong) and was deleted; try again")
 
 
 @contextmanager

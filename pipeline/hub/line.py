@@ -1,22 +1,24 @@
 """One line to the Hub: requests with deadlines that can be called off at any moment.
 
 huggingface_hub's own calls repeat a failed request for 23 s, cannot be stopped while they wait, and lose up to 10 MB at
-a cut; so the requests go through its client, its headers and its errors, but the waiting is ours.
+a cut; so the addresses, headers and errors are the library's, but the requests are made here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
-from huggingface_hub import get_async_session, hf_raise_for_status
+from huggingface_hub import hf_raise_for_status, is_offline_mode
 from huggingface_hub.errors import OfflineModeIsEnabled
 from huggingface_hub.utils import build_hf_headers
 
@@ -31,6 +33,8 @@ Cancel = Callable[[], bool]
 POLL_SECONDS = 0.1
 LARGEST_ANSWER = 64 << 20
 """Bytes of JSON that are read; a listing of 100,000 files has some 30 MB."""
+SLOWEST = 100_000
+"""Bytes per second below which a small file is given up."""
 RETRY_SECONDS = (0.3, 1.0, 3.0)
 """Waits before going on after a cut that brought nothing new."""
 
@@ -64,7 +68,7 @@ class Line:
         self._headers = {**build_hf_headers(token=token), "Accept-Encoding": "identity"}
         self._deadlines = deadlines
         self._loop = asyncio.new_event_loop()
-        self._client = get_async_session()
+        self._client = httpx2.AsyncClient(verify=_certificates(), follow_redirects=True)
 
     def __enter__(self) -> Self:
         return self
@@ -80,8 +84,8 @@ class Line:
         return self._ask(self._answer(url), cancel)
 
     def part(self, url: str, span: Span, cancel: Cancel) -> bytes:
-        """A part of a file that fits in memory. Raises `HubError`, `NoParts`."""
-        return self._ask(self._part(url, span), cancel)
+        """A file or a part of it that fits in memory. Raises `HubError`, `NoParts`."""
+        return self._ask(self._part(url, span), cancel, span.size / SLOWEST)
 
     def save(self, url: str, span: Span, partial: Path, progress: Progress, cancel: Cancel) -> None:
         """Append to ``partial`` until it holds the whole span, going on after cuts.
@@ -103,9 +107,9 @@ class Line:
             except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
                 raise self._explained(error) from error
 
-    def _ask(self, question: Coroutine[Any, Any, Result], cancel: Cancel) -> Result:
+    def _ask(self, question: Coroutine[Any, Any, Result], cancel: Cancel, more: float = 0.0) -> Result:
         try:
-            return self._run(question, cancel, self._deadlines.answer)
+            return self._run(question, cancel, self._deadlines.answer + more)
         except (
             httpx2.HTTPError,
             OfflineModeIsEnabled,
@@ -140,6 +144,8 @@ class Line:
 
     @asynccontextmanager
     async def _stream(self, url: str, headers: dict[str, str]) -> AsyncIterator[httpx2.Response]:
+        if is_offline_mode():
+            raise OfflineModeIsEnabled
         timeout = httpx2.Timeout(self._deadlines.silence, connect=self._deadlines.answer)
         request = self._client.build_request("GET", url, headers={**self._headers, **headers}, timeout=timeout)
         async with asyncio.timeout(self._deadlines.answer):
@@ -155,9 +161,14 @@ class Line:
             return json.loads(await _bounded(response, LARGEST_ANSWER))
 
     async def _part(self, url: str, span: Span) -> bytes:
-        async with self._stream(url, _range(span, 0)) as response:
-            self._check_part(response, span, 0)
-            return await _bounded(response, span.size)
+        is_whole = span.size == span.whole
+        async with self._stream(url, {} if is_whole else _range(span, 0)) as response:
+            if not is_whole:
+                self._check_part(response, span, 0)
+            content = await _bounded(response, span.size)
+        if len(content) < span.size:
+            raise httpx2.RemoteProtocolError(f"{len(content)} of {span.size} bytes")
+        return content
 
     async def _save(self, url: str, span: Span, partial: Path, progress: Progress) -> None:
         had = size_of(partial)
@@ -184,6 +195,12 @@ class Line:
         told = response.headers.get("Content-Range", "")
         if not told.startswith(f"bytes {span.start + had}-"):
             raise httpx2.RemoteProtocolError(f"asked for byte {span.start + had}, got {told!r}")
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Those that are trusted; reading them takes 50 ms."""
+    return httpx2.create_ssl_context()
 
 
 def size_of(path: Path) -> int:

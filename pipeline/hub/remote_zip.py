@@ -11,7 +11,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
-from pipeline.hub.errors import HubError
+from pipeline.errors import UserError
+from pipeline.hub.errors import Damaged
 from pipeline.hub.line import Span
 from pipeline.hub.listing import is_safe
 
@@ -109,15 +110,15 @@ class RemoteZip:
         self._name = name
         try:
             self._zip = zipfile.ZipFile(file)  # type: ignore[arg-type]  # a raw file is enough for it
+        except UserError:  # of the server: it is a ValueError too
+            raise
         except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError) as error:
-            raise HubError(f"{name} is no zip that can be read ({error})") from error
+            raise Damaged(f"{name} is no zip that can be read ({error})") from error
         self._members = {member.filename: member for member in self._zip.infolist() if not member.is_dir()}
         if len(self._zip.infolist()) > MOST_MEMBERS:
-            raise HubError(f"{name} has more than {MOST_MEMBERS} members and is not read")
+            raise Damaged(f"{name} has more than {MOST_MEMBERS} members and is not read")
         if unsafe := next((member for member in self._members if not is_safe(member)), None):
-            raise HubError(
-                f"{name} has a member with the name {unsafe[:80]!r}, which no honest zip has; it is not read"
-            )
+            raise Damaged(f"{name} has a member with the name {unsafe[:80]!r}, which no honest zip has; it is not read")
 
     def names(self) -> list[str]:
         """Every file in it, in its order."""
@@ -128,12 +129,12 @@ class RemoteZip:
         return self._info(member).file_size
 
     def check(self, member: str, limit: int) -> None:
-        """Raise `HubError` unless there is such a member, of at most ``limit`` bytes."""
+        """Raise `Damaged` unless there is such a member, of at most ``limit`` bytes."""
         info = self._info(member)
         if info.file_size > limit or info.compress_size > limit:
-            raise HubError(f"{member} in {self._name} has {info.file_size:,} bytes, more than the {limit:,} allowed")
+            raise Damaged(f"{member} in {self._name} has {info.file_size:,} bytes, more than the {limit:,} allowed")
         if info.flag_bits & ENCRYPTED:
-            raise HubError(f"{member} in {self._name} is locked with a password")
+            raise Damaged(f"{member} in {self._name} is locked with a password")
 
     def span(self, member: str) -> Span | None:
         """Where the packed member lies on the server, a little more than it needs; None when the zip is on disk."""
@@ -145,7 +146,7 @@ class RemoteZip:
         return Span(info.header_offset, min(size, whole - info.header_offset), whole)
 
     def read(self, member: str, limit: int) -> bytes:
-        """The content of a member of at most ``limit`` bytes, in one request. Raises `HubError`."""
+        """The content of a member of at most ``limit`` bytes, in one request. Raises `Damaged`."""
         self.check(member, min(limit, LARGEST_READ))
         unpacked = io.BytesIO()
         span = self.span(member)
@@ -156,14 +157,14 @@ class RemoteZip:
     def unpack(self, member: str, target: Path, packed: Path | None = None) -> None:
         """Write a checked member to ``target``; ``packed`` holds its `span` where the zip is not on disk.
 
-        Raises `HubError` when it is damaged.
+        Raises `Damaged` when it is damaged.
         """
         with open(target, "wb") as unpacked, nullcontext() if packed is None else open(packed, "rb") as content:
             self._unpack(self._info(member), unpacked, content)
 
     def _info(self, member: str) -> zipfile.ZipInfo:
         if member not in self._members:
-            raise HubError(f"{self._name} has no member {member!r}")
+            raise Damaged(f"{self._name} has no member {member!r}")
         return self._members[member]
 
     def _unpack(self, info: zipfile.ZipInfo, target: IO[bytes], packed: IO[bytes] | None) -> None:
@@ -174,6 +175,6 @@ class RemoteZip:
                 while block := member.read(COPY_BLOCK):
                     target.write(block)
         except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
-            raise HubError(f"{info.filename} in {self._name} is damaged ({error}); try again") from error
+            raise Damaged(f"{info.filename} in {self._name} is damaged ({error}); try again") from error
         if target.tell() != info.file_size:
-            raise HubError(f"{info.filename} in {self._name} is damaged: it ends too early")
+            raise Damaged(f"{info.filename} in {self._name} is damaged: it ends too early")
