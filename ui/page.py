@@ -10,6 +10,7 @@ from ui.animate_tab import animate_tab
 from ui.animate_wiring import QUIET, SAVE, AnimateWiring
 from ui.create import create, create_tab, export, pack, result_bar, roll_seed
 from ui.greeting import wire_greeting
+from ui.library_calls import LibraryCalls
 from ui.making import Report
 from ui.people import person_of
 from ui.sentences import sentences
@@ -23,6 +24,9 @@ LONGEST_QUEUE = 32
 LARGEST_UPLOAD = "64mb"
 CLEAN_UP = (600, 7200)
 """Seconds between two looks at Gradio's own file cache, and how long a file stays there."""
+MOST_SESSIONS = 100
+"""Pages of which Gradio remembers a copy of every part, a quarter of a megabyte each, some for good. Nothing reads it
+after an event of that page has ended: what a visitor has done lies in the browser and in the workshop."""
 HEADER = """
 <header id="promise">
   <h1>AnimPortrait3D</h1><p>Type a sentence, get a talking 3D head that is yours to keep.</p>
@@ -58,6 +62,7 @@ def build_page(workshop: Workshop) -> gr.Blocks:
         animating.wire()
         _wire_create(workshop, {**making, **result, "key": key}, avatar_id, viewer, greeting, animating.playing)
         _wire_keep(workshop, result, avatar_id)
+        LibraryCalls(workshop).wire(avatar_id, key, [avatar_id, viewer, result["about"], result["glb"]])
     return page.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)
 
 
@@ -67,6 +72,7 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css_paths": [STYLE],
         "max_file_size": LARGEST_UPLOAD,
+        "state_session_capacity": MOST_SESSIONS,
         "run_history": False,  # it would keep faces in the visitor's browser
         "footer_links": ["api"],
         "ssr_mode": False,

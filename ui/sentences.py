@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import logging
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,7 +21,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Show a `UserError` word for word (the page reads messages as HTML); log anything else and show `OUR_FAULT`."""
+    """Show a `UserError` word for word (the page reads messages as HTML); log anything else and show `OUR_FAULT`.
+
+    What is logged is where it happened, not what the error says: that may name a visitor's file or repeat their words.
+    """
     try:
         yield
     except UserError as error:
@@ -29,8 +33,15 @@ def sentences() -> Iterator[None]:
     except gr.Error:
         raise
     except Exception as error:  # the last line of defence before a visitor: nothing may reach them as a traceback
-        log.exception("a handler failed")
+        log.error("a handler failed\n%s", whereabouts(error))
         raise gr.Error(OUR_FAULT, title="", print_exception=False) from error
+
+
+def whereabouts(error: BaseException) -> str:
+    """The traceback of an error and of what caused it, with the kinds of the errors but none of their words."""
+    before = error.__cause__ or error.__context__
+    told = "" if before is None else f"{whereabouts(before)}and then\n"
+    return f"{told}{''.join(traceback.format_tb(error.__traceback__))}{type(error).__qualname__}\n"
 
 
 def capitalised(sentence: str) -> str:

@@ -1,6 +1,7 @@
 """What the tab says, and poses as the page sends them."""
 
 import json
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -90,3 +91,16 @@ def test_sentences_start_large_and_end():
     assert capitalised("the seed is -1") == "The seed is -1."
     assert capitalised("Why?") == "Why?"
     assert capitalised("clip_a.npz is damaged") == "clip_a.npz is damaged."
+
+
+def test_the_log_says_where_and_not_what(caplog):
+    words = "a woman named Anna"
+    with pytest.raises(gr.Error, match="on our side"), sentences():
+        try:
+            Path(f"/nowhere/{words}.wav").read_bytes()
+        except FileNotFoundError as error:
+            raise KeyError(words) from error
+    assert "test_the_log_says_where_and_not_what" in caplog.text
+    assert "FileNotFoundError" in caplog.text
+    assert "KeyError" in caplog.text
+    assert "Anna" not in caplog.text
