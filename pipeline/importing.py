@@ -18,7 +18,7 @@ from pipeline.files import reading
 from pipeline.formats.animportrait3d import POINT_CLOUD, read_local_ply
 from pipeline.formats.fitted_params import FITTED_PARAMS, read_fitted_params
 from pipeline.recipe import Recipe
-from pipeline.unpacking import unpacked
+from pipeline.unpacking import member_names, unpacked
 
 PREVIEW, RECIPE = "preview.png", "recipe.json"
 THEIRS, OURS = (POINT_CLOUD, FITTED_PARAMS), (CONFIG, WEIGHTS)
@@ -55,7 +55,7 @@ def import_avatar(path: Path) -> Imported:
     Raises `UserError`, one sentence, for anything else, for damaged or hostile files, and for an AnimPortrait3D avatar
     where `missing_for_animportrait3d` names something.
     """
-    with _folder(path) as folder:
+    with opened_files(path) as folder:
         if all((folder / name).is_file() for name in THEIRS):
             return _theirs(folder, path.stem)
         if all((folder / name).is_file() for name in OURS):
@@ -76,9 +76,19 @@ def missing_for_animportrait3d() -> str:
     return missing_for_fitted_person()
 
 
+def avatar_files(path: Path) -> tuple[str, ...]:
+    """The names by which a zip or folder is known as an avatar: AnimPortrait3D's, this project's, or none.
+
+    Raises `UserError` when it cannot be read.
+    """
+    with reading(path):
+        names = {file.name for file in path.iterdir()} if path.is_dir() else member_names(path)
+    return next((known for known in (THEIRS, OURS) if names.issuperset(known)), ())
+
+
 @contextmanager
-def _folder(path: Path) -> Iterator[Path]:
-    """The files as a folder; of a zip only those that are known, under our own names."""
+def opened_files(path: Path) -> Iterator[Path]:
+    """The files as a folder; of a zip only those that are known, under our own names. Raises `UserError`."""
     with reading(path):
         if path.is_dir():
             for name, most in LARGEST.items():
@@ -114,7 +124,7 @@ def _recipe(folder: Path, name: str) -> tuple[Recipe, tuple[str, ...]]:
     """What it was made from; an avatar whose recipe cannot be understood keeps its sentence only."""
     try:
         return Recipe.from_json((folder / RECIPE).read_text(encoding="utf-8")), ()
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError):
         note = "its recipe is missing or cannot be read: the avatar can be used, but not made again"
         return Recipe(stored_prompt(folder) or name, 0, {}, {}, [], [note], prior="unknown"), (note,)
 

@@ -1,4 +1,4 @@
-"""What a file holds, in lines for people: a motion clip, an avatar folder, an avatar.glb or a splat .ply."""
+"""What a file holds, in lines for people: a motion clip, an avatar in any of its files, or splats."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.avatar import Layer, SplatAvatar
-from pipeline.avatar_folder import CONFIG, load_avatar_folder
+from torch import Tensor
+
+from pipeline.avatar import Gaussians, Layer, SplatAvatar
+from pipeline.avatar_folder import CONFIG, load_avatar_folder, stored_prompt
 from pipeline.errors import UserError
 from pipeline.files import reading
+from pipeline.formats.animportrait3d import POINT_CLOUD, is_local_ply, read_local_ply
 from pipeline.formats.glb_reader import read_avatar_glb
 from pipeline.formats.ply import read_ply
+from pipeline.formats.spz import is_spz, read_spz
+from pipeline.importing import avatar_files, import_avatar, missing_for_animportrait3d, opened_files
 from pipeline.motion import Motion, load_motion
 
-GLB_MAGIC, PLY_MAGIC = b"glTF", b"ply"
+GLB_MAGIC, PLY_MAGIC, GZIP_MAGIC = b"glTF", b"ply", b"\x1f\x8b"
 TURNS = {
     "head": ("global_rotation", "neck", "head"),
     "jaw": ("jaw",),
@@ -37,14 +42,44 @@ def describe(path: Path, choices: Mapping[str, str] | None = None) -> list[str]:
     if start == GLB_MAGIC:
         return ["avatar.glb of this project", *_avatar(read_avatar_glb(path))]
     if start.startswith(PLY_MAGIC):
-        splats = read_ply(path)
-        low, high = splats.means.amin(0), splats.means.amax(0)
-        size = " × ".join(f"{float(length):.3f}" for length in high - low)
-        return [
-            "3D Gaussian splatting PLY",
-            f"{len(splats.means):,} splats, {size} m, {_harmonics(splats.sh.shape[1])}",
-        ]
+        return _local(path) if is_local_ply(path) else ["3D Gaussian splatting PLY", _splats(read_ply(path))]
+    if start.startswith(GZIP_MAGIC) and is_spz(path):
+        file = read_spz(path)
+        mode = ["made for rasterising with compensated opacity"] if file.antialiased else []
+        return ["SPZ splats, version 3", _splats(file.gaussians), *mode]
+    if names := avatar_files(path):
+        return _brought(path, names)
     return motion_lines(load_motion([path], choices))
+
+
+def _brought(path: Path, names: tuple[str, ...]) -> list[str]:
+    """An avatar as `import_avatar` takes it; AnimPortrait3D's are told also where they cannot be opened."""
+    if POINT_CLOUD not in names:
+        imported = import_avatar(path)
+        return ["avatar folder in a zip", f"made from: {imported.recipe.prompt!r}", *_avatar(imported.avatar)]
+    with opened_files(path) as folder:
+        prompt, missing = stored_prompt(folder), missing_for_animportrait3d()
+        return [
+            "avatar of AnimPortrait3D",
+            *([f"made from: {prompt!r}"] if prompt else []),
+            *_local(folder / POINT_CLOUD)[1:],
+            *([f"note: it cannot be opened here: {missing}"] if missing else []),
+        ]
+
+
+def _local(path: Path) -> list[str]:
+    splats, notes = read_local_ply(path)
+    return [
+        "splats of an AnimPortrait3D avatar",
+        f"{len(splats.face):,} splats ({_layers(splats.layer)}), {_harmonics(splats.sh.shape[1])}",
+        *(f"note: {note}" for note in notes),
+    ]
+
+
+def _splats(splats: Gaussians) -> str:
+    low, high = splats.means.amin(0), splats.means.amax(0)
+    size = " × ".join(f"{float(length):.3f}" for length in high - low)
+    return f"{len(splats.means):,} splats, {size} m, {_harmonics(splats.sh.shape[1])}"
 
 
 def motion_lines(motion: Motion) -> list[str]:
@@ -87,13 +122,16 @@ def _rotations(motion: Motion) -> str:
 
 def _avatar(avatar: SplatAvatar) -> list[str]:
     rig = avatar.rig
-    counts = {layer.name.lower(): int((avatar.layer == layer).sum()) for layer in Layer}
-    told = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     return [
-        f"{len(avatar.face):,} splats ({told}), {_harmonics(avatar.sh.shape[1])}",
+        f"{len(avatar.face):,} splats ({_layers(avatar.layer)}), {_harmonics(avatar.sh.shape[1])}",
         f"head: {rig.basis}, {len(rig.vertices):,} vertices, {len(rig.expression_names)} expressions, "
         f"{len(rig.joint_names)} joints ({', '.join(rig.joint_names)})",
     ]
+
+
+def _layers(layer: Tensor) -> str:
+    counts = {kind.name.lower(): int((layer == kind).sum()) for kind in Layer}
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
 
 
 def _harmonics(coefficients: int) -> str:

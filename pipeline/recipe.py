@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
+from pipeline.errors import UserError
 from pipeline.heads.releases import RELEASES
 from pipeline.heads.rig import ModelIdentity
 from pipeline.priors.procedural import Attributes, Understanding
 
 RECIPE_VERSION = 1
 LENT = "teeth, tongue, lashes and what {} lacks of neck and shoulders are lent by the free head"
+LONGEST_TEXT = 4000
+"""Characters of a prompt that came from elsewhere."""
+TYPES: dict[str, tuple[type, ...]] = {
+    "prompt": (str,), "seed": (int,), "overrides": (dict, str), "attributes": (dict,), "unused_words": (list, str),
+    "notes": (list, str), "prior": (str,), "head": (str,), "version": (int,), "packages": (dict, str),
+}  # fmt: skip
+"""Field → its type and that of its parts."""
 VERSIONED_PACKAGES = ("torch", "numpy", "numba", "scipy", "trimesh")
 """Packages whose release can change the bytes of an avatar."""
 
@@ -66,4 +74,26 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        return cls(**json.loads(text))
+        """The recipe in a text of whatever origin. Attributes that this version does not know are left out.
+
+        Raises `ValueError` for anything that is no recipe.
+        """
+        try:
+            recipe = cls(**json.loads(text))
+        except (TypeError, RecursionError) as error:
+            raise ValueError(f"it is no recipe ({error})") from error
+        for name, kinds in TYPES.items():
+            _check(name, getattr(recipe, name), *kinds)
+        if len(recipe.prompt) > LONGEST_TEXT or not 0 <= recipe.seed < 2**32:
+            raise ValueError("its prompt is too long, or its seed no number that this project draws from")
+        try:
+            return replace(recipe, attributes=recipe.attributes and Attributes.from_dict(recipe.attributes).to_dict())
+        except UserError:
+            return replace(recipe, attributes={})
+
+
+def _check(name: str, value: Any, kind: type, part: type | None = None) -> None:
+    """Raise `ValueError` unless the value is of its kind, and all its parts of theirs."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if type(value) is not kind or (part is not None and not all(type(one) is part for one in parts)):
+        raise ValueError(f"{name} of the recipe is of another type")

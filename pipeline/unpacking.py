@@ -18,6 +18,17 @@ FREE_OF_RATIO = 1_000_000
 BLOCK = 1 << 20
 
 
+def member_names(path: Path) -> set[str]:
+    """Names of the files in a zip, without their folders; none where it is no zip. Raises `UserError`."""
+    try:
+        with reading(path), zipfile.ZipFile(path) as archive:
+            return {PurePosixPath(name).name for name in archive.namelist()[:MOST_MEMBERS]}
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        if isinstance(error, UserError):
+            raise
+        return set()
+
+
 def unpacked(path: Path, wanted: Mapping[str, int], folder: Path) -> None:
     """Write the members named as ``wanted`` (name → most bytes) into ``folder``, whichever folder they lie in.
 

@@ -19,17 +19,22 @@ HAIR = {
 }
 CLOTHING = {"tshirt": "{} t-shirt", "suit": "{} suit"}
 BEARDS = {"stubble": "stubble", "full": "full {} beard"}
+MAKERS = {"animportrait3d": "Made by AnimPortrait3D", "procedural": "Made by another version"}
+"""Prior → who made a head that came without attributes."""
 GREYING = 0.2
 """Share of grey strands from which hair is called greying."""
 
 
 def about(recipe: Recipe, splats: int) -> str:
     """Markdown on a head; the visitor's own words are escaped."""
-    lines = [f"**{plain(recipe.prompt)}**", capitalised(", ".join(person(recipe.attributes)))]
+    lines = [f"**{plain(recipe.prompt)}**"]
+    if recipe.attributes:
+        lines.append(capitalised(", ".join(person(recipe.attributes))))
     lines += [plain(capitalised(note)) for note in recipe.notes]
     if recipe.unused_words:
         lines.append("Not understood: " + ", ".join(plain(word) for word in recipe.unused_words) + ".")
-    return "\n\n".join([*lines, f"Seed {recipe.seed} · {splats:,} splats"])
+    made_by = f"Seed {recipe.seed}" if recipe.attributes else MAKERS.get(recipe.prior, "Made elsewhere")
+    return "\n\n".join([*lines, f"{made_by} · {splats:,} splats"])
 
 
 def person(attributes: dict[str, Any]) -> list[str]:

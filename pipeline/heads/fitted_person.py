@@ -16,9 +16,9 @@ from pipeline.heads.smplx import SmplxHead
 
 REVERSED = [0, 2, 1]
 """Corners of a triangle the other way round."""
-HOW_TO_GET_ASSETS = (
-    "get GSAvatar/smplx_model/assets of AnimPortrait3D (its fetch_data.sh adds the eyelids, masks and teeth) and put "
-    f"it into a folder that {MODELS_VARIABLE} names"
+NO_ASSETS = (
+    "the asset folder of AnimPortrait3D is missing: get its GSAvatar/smplx_model/assets (its fetch_data.sh adds the "
+    f"eyelids, masks and teeth) and put it into a folder that {MODELS_VARIABLE} names"
 )
 
 
@@ -45,17 +45,20 @@ def stored_fitted_person(identity: ModelIdentity) -> Rig:
 
 def missing_for_fitted_person() -> str:
     """One sentence on what is missing here, and how to get it; empty when both are there."""
+    missing = []
     try:
         find_model("smplx")
     except UserError as error:
-        return str(error)
-    return "" if asset_folder() else f"the asset folder of AnimPortrait3D is missing: {HOW_TO_GET_ASSETS}"
+        missing.append(str(error))
+    if asset_folder() is None:
+        missing.append(NO_ASSETS)
+    return "; and ".join(missing)
 
 
 def _assets() -> Assets:
     folder = asset_folder()
     if folder is None:
-        raise UserError(f"the asset folder of AnimPortrait3D is missing: {HOW_TO_GET_ASSETS}")
+        raise UserError(NO_ASSETS)
     return read_assets(folder)
 
 
