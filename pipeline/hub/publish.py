@@ -55,7 +55,9 @@ def publish(
     progress: Progress = lambda done, total: None,
     cancel: Cancel = lambda: False,
 ) -> Published:
-    """Push an avatar folder to the data set ``repo_id`` (``owner/name``), which is made when it is missing.
+    """Push an avatar folder to the data set ``repo_id``, which is made when it is missing.
+
+    ``repo_id`` is ``owner/name``, or a name alone in the account of the token's user.
 
     ``private`` is for whom the data set is, new or not; ``licence`` one of those that `Publishable.licences` allows
     (None: the first). ``progress`` counts the bytes of the files that are sent. Raises `UserError` for a folder, name
@@ -66,11 +68,12 @@ def publish(
     _check_name(repo_id)
     if not token:
         raise HubError("nobody is logged in to the Hub; log in with: hf auth login (or set HF_TOKEN)")
-    place = endpoint or constants.ENDPOINT
-    page = f"{place.rstrip('/')}/datasets/{repo_id}"
-    repository = Repository(repo_id, "dataset", None, chosen, "where avatars are published")
-    with _alone[page], UploadLine(place, repository, token, cancel) as line:
-        job = _Job(line, avatar, repo_id, chosen, private, as_pull_request, progress, cancel)
+    place = (endpoint or constants.ENDPOINT).rstrip("/")
+    if "/" not in repo_id:
+        repo_id = f"{_user(place, token, cancel)}/{repo_id}"
+    page = f"{place}/datasets/{repo_id}"
+    with _alone[page], _line(place, repo_id, token, cancel) as line:
+        job = _Job(line, avatar, repo_id, chosen, private, as_pull_request, progress)
         for _ in range(TRIES):
             try:
                 pull, changed = job.run()
@@ -91,7 +94,6 @@ class _Job:
     private: bool
     as_pull_request: bool
     progress: Progress
-    cancel: Cancel
 
     def run(self) -> tuple[int | None, bool]:
         """Number of the pull request, if it is one, and whether anything was committed. Raises `Moved`."""
@@ -150,11 +152,21 @@ class _Job:
         self.line.upload(large, sent)
 
 
+def _line(endpoint: str, repo_id: str, token: str, cancel: Cancel) -> UploadLine:
+    repository = Repository(repo_id, "dataset", None, "", "where avatars are published")
+    return UploadLine(endpoint, repository, token, cancel)
+
+
+def _user(endpoint: str, token: str, cancel: Cancel) -> str:
+    with _line(endpoint, "your account", token, cancel) as line:
+        return str(line.whoami()["name"])
+
+
 def _check_name(repo_id: str) -> None:
     """Raise `UserError` for a name that the Hub would not take."""
-    example = "give your user name and a name of letters, digits, - and _, e.g. jane/my-heads"
-    if repo_id.count("/") != 1 or len(repo_id) > 96:
-        raise UserError(f"the data set {repo_id[:100]!r} is no owner/name; {example}")
+    example = "give a name of letters, digits, - and _, or owner/name, e.g. jane/my-heads"
+    if not repo_id or repo_id.count("/") > 1 or len(repo_id) > 96:
+        raise UserError(f"the data set {repo_id[:100]!r} cannot be called so; {example}")
     try:
         validate_repo_id(repo_id)
     except HFValidationError as error:

@@ -98,6 +98,16 @@ def licence_choices(model: str, prior: str = "procedural") -> tuple[str, ...]:
     return tuple(LICENCES) if prior == "procedural" else RESEARCH_LICENCES
 
 
+def licences_of(folder: Path) -> tuple[str, ...]:
+    """The licences that an avatar folder may be given, the default first; reads its recipe alone.
+
+    Raises `UserError` for a folder without one.
+    """
+    recipe = _json(folder / "recipe.json")
+    head = str(recipe.get("head", "anny"))
+    return licence_choices("" if head == "anny" else head, str(recipe.get("prior")))
+
+
 def slug(text: str) -> str:
     """A file name from a sentence: ``"An old man!"`` → ``"an-old-man"``; ``"head"`` where no letter is left."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()

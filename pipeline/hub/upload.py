@@ -287,7 +287,7 @@ class UploadLine(Line):
                 f"{owner} is not you but somebody else ({known.get('name')} is logged in); publish to "
                 f"{known.get('name')}/{self.repository.id.split('/')[1]}, or as a pull request if the data set exists"
             )
-        return f"this login may not write to {self.repository.id}; log in again and allow it, or take another token"
+        return f"this login may not write to {self.repository.id}; choose a new name, or log in again and allow it"
 
 
 def _opens(opens: bool) -> dict[str, str]:

@@ -94,6 +94,11 @@ def test_who_commits_meanwhile_loses_nothing(hub, ann, free, tmp_path):
     assert [line.method for line in hub.asked("/commit/")] == ["POST"] * 3
 
 
+def test_a_name_alone_is_in_the_account_of_the_login(hub, ann, free):
+    assert publish(free, "my-heads", token=ann).repo_id == HEADS
+    assert not publish(free, HEADS, token=ann).changed
+
+
 def test_another_licence_changes_the_card_alone(hub, ann, free):
     first = publish(free, HEADS, token=ann)
     sent = len(hub.asked("/upload/"))
@@ -144,11 +149,12 @@ def test_of_a_licensed_head_no_glb_is_sent(hub, ann, tmp_path):
 @pytest.mark.parametrize(
     ("repo_id", "sentence"),
     [
-        ("my-heads", "'my-heads' is no owner/name; give your user name"),
-        ("a/b/c", "is no owner/name"),
+        ("", "'' cannot be called so; give a name of letters, digits"),
+        ("a/b/c", "cannot be called so"),
+        ("..", "cannot be called so"),
         ("ann/..", "cannot be called so"),
         ("ann/my heads", "cannot be called so"),
-        ("ann/" + "x" * 100, "is no owner/name"),
+        ("ann/" + "x" * 100, "cannot be called so"),
     ],
 )
 def test_a_name_that_cannot_be_is_not_asked_for(hub, ann, free, repo_id, sentence):
