@@ -13,6 +13,7 @@ from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import save_avatar_folder
 from pipeline.formats.glb import write_avatar_glb
 from pipeline.recipe import Recipe
+from ui.memory import give_back_freed_memory
 
 WELCOME_PROMPT = "a young woman with long red hair, green eyes, round glasses and gold hoops in a navy suit"
 """The head that greets a visitor: it needs every kernel, so that making it warms all of them up."""
@@ -99,6 +100,7 @@ class Maker:
             made = Made(place.name, place / "avatar", output.recipes[0], output.avatars[0])
             save_avatar_folder(made.avatar, made.recipe, made.folder)
             write_viewer_glb(made)
+        give_back_freed_memory()
         return made
 
 

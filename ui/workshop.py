@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,8 @@ LOADED_AT_ONCE = 8
 """Avatars that stay in memory, some 15 MB each."""
 TIDY_SECONDS = 300
 """Between two looks at what may be deleted."""
+FileIdentity = tuple[int, int, int]
+"""Disk, number on it, and time of writing, as numbers are given out again."""
 GONE = "there is no avatar yet, or it was deleted meanwhile; create one first"
 NOT_YOURS = "you have no avatar of that id: it was deleted, or it belongs to somebody else"
 LINK_GONE = "the link leads to no avatar, or to one that was deleted; ask whoever sent it for a new one"
@@ -56,7 +58,7 @@ class Workshop:
         self.places = Workplaces()
         self._maker = Maker()
         self._guard = threading.Lock()
-        self._loaded: OrderedDict[str, SplatAvatar] = OrderedDict()
+        self._loaded: OrderedDict[FileIdentity, SplatAvatar] = OrderedDict()
         self._passing: dict[str, Passing] = {}
         self._shared: dict[str, str] = {}
         self._welcome: Made | None = None
@@ -103,7 +105,7 @@ class Workshop:
         """
         if listed:
             self.library.check_room(ids_of(person))
-        avatar = avatar or load_avatar_folder(folder)
+        avatar = avatar or self._load(folder)
         with self._new_place(Passing(made_here=listed)) as place:
             link_files(folder, place / "avatar")
             made = Made(place.name, place / "avatar", recipe, avatar)
@@ -124,13 +126,7 @@ class Workshop:
 
     def avatar(self, avatar_id: str) -> SplatAvatar:
         """The avatar of that id. Raises `UserError` for an unknown id."""
-        folder = self.folder(avatar_id)
-        with self._guard:
-            avatar = self._loaded.get(avatar_id)
-        if avatar is None:
-            avatar = load_avatar_folder(folder / "avatar")
-        self._remember(avatar_id, avatar)
-        return avatar
+        return self._load(self.folder(avatar_id) / "avatar")
 
     def mine(self, person: str) -> list[Entry]:
         """The avatars of a person, newest first, for the gallery."""
@@ -215,7 +211,6 @@ class Workshop:
     def _copy(self, made: Made, passing: Passing) -> Made:
         with self._new_place(passing) as place:
             link_avatar(made.folder.parent, place)
-        self._remember(place.name, made.avatar)
         return replace(made, id=place.name, folder=place / "avatar")
 
     @contextmanager
@@ -234,19 +229,32 @@ class Workshop:
         if person:
             self.library.add(made.id, made.folder.parent, made.recipe, ids_of(person)[0])
             self._passing.pop(made.id)
-        self._remember(made.id, made.avatar)
+        self._remember(_identity(made.folder), made.avatar)
 
-    def _remember(self, avatar_id: str, avatar: SplatAvatar) -> None:
+    def _load(self, folder: Path) -> SplatAvatar:
+        """The avatar of an avatar folder; all copies of one, which share its files, share it in memory too."""
+        try:
+            identity = _identity(folder)
+        except OSError:
+            return load_avatar_folder(folder)  # says what is wrong with the folder
         with self._guard:
-            self._loaded[avatar_id] = avatar
-            self._loaded.move_to_end(avatar_id)
+            avatar = self._loaded.get(identity)
+        if avatar is None:
+            avatar = load_avatar_folder(folder)
+        self._remember(identity, avatar)
+        return avatar
+
+    def _remember(self, identity: FileIdentity, avatar: SplatAvatar) -> None:
+        with self._guard:
+            self._loaded[identity] = avatar
+            self._loaded.move_to_end(identity)
             while len(self._loaded) > LOADED_AT_ONCE:
                 self._loaded.popitem(last=False)
 
     def _forget(self, avatar_id: str) -> None:
-        """Take an avatar out of memory and out of what is served."""
-        with self._guard:
-            self._loaded.pop(avatar_id, None)
+        """Take an avatar out of memory and out of what is served; copies that others look at are read again."""
+        with suppress(FileNotFoundError), self._guard:
+            self._loaded.pop(_identity(self.places.path(avatar_id) / "avatar"), None)
         self._passing.pop(avatar_id, None)
         self._shared.pop(share_token(avatar_id), None)
         self.places.remove(avatar_id)
@@ -256,6 +264,12 @@ class Workshop:
         for avatar_id in self.places.ids():
             if not self._exists(avatar_id):
                 self._forget(avatar_id)
+
+
+def _identity(folder: Path) -> FileIdentity:
+    """Of the avatar in an avatar folder: the same for all folders that hold it by hard links."""
+    status = (folder / "config.json").stat()
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def _library_root() -> Path:

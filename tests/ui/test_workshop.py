@@ -124,8 +124,17 @@ def test_an_avatar_in_use_stays_in_memory(workshop, source):
     made = workshop.keep(source, RECIPE, NOBODY, listed=False)
     loaded = workshop.avatar(made.id)
     for number in range(LOADED_AT_ONCE):
-        workshop._remember(f"{number:032x}", made.avatar)
+        workshop._remember((0, 0, number), made.avatar)
         assert workshop.avatar(made.id) is loaded
+
+
+def test_copies_share_one_avatar_in_memory(workshop, source):
+    made = workshop.keep(source, RECIPE, ANNA, listed=True)
+    workshop._loaded.clear()
+    loaded = workshop.avatar(made.id)
+    token = workshop.share(made.id, ANNA)
+    assert all(workshop.avatar(workshop.visit(token).id) is loaded for _ in range(LOADED_AT_ONCE + 1))
+    assert len(workshop._loaded) == 1
 
 
 def test_what_is_served_lies_where_gradio_serves_from_and_comes_back(workshop, source):
@@ -237,7 +246,7 @@ def test_deleting_removes_everything_at_once(workshop, source):
     assert workshop.mine(ANNA) == []
     assert not made.folder.parent.exists()
     assert not card.exists()
-    assert made.id not in workshop._loaded
+    assert not workshop._loaded
     assert (source / "avatar.glb").exists()
     with pytest.raises(UserError, match="create one first"):
         workshop.avatar(made.id)
