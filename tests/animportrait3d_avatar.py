@@ -77,7 +77,7 @@ def ply_bytes(table: np.ndarray) -> bytes:
 def point_cloud(splats: int = 20_000, seed: int = 0) -> np.ndarray:
     """(splats,) records of `PROPERTIES`, float32: local to triangles of the crop, quaternions of any length."""
     random = np.random.default_rng(seed)
-    face = np.sort(random.permutation(np.arange(splats) % len(part_of_faces())))
+    face = np.sort(np.resize(random.permutation(len(part_of_faces())), splats))
     part = part_of_faces()[face]
     hair, skin_like = part == 0, part != 0
     table = np.zeros(splats, [(name, "f4") for name in PROPERTIES])
