@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx2
-from huggingface_hub import hf_raise_for_status
+from huggingface_hub import hf_raise_for_status, is_offline_mode
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from pipeline.hub.client import never
@@ -127,7 +127,7 @@ class UploadLine(Line):
         """The text of README.md, empty where there is none."""
         url = f"{self._endpoint}/datasets/{self.repository.id}/resolve/{commit}/README.md"
         try:
-            content = self._sent("GET", url, follow_redirects=True).content
+            content = self._sent("GET", url).content
         except HfHubHTTPError as error:
             if error.response.headers.get("X-Error-Code") == "EntryNotFound":
                 return ""
@@ -231,6 +231,8 @@ class UploadLine(Line):
             raise self._explained(error) from error
 
     async def _response(self, method: str, url: str, headers: dict[str, str], options: Any) -> httpx2.Response:
+        if is_offline_mode():
+            raise OfflineModeIsEnabled
         response = await self._client.request(method, url, headers=headers, timeout=WRITING.answer, **options)
         hf_raise_for_status(response)
         return response

@@ -25,7 +25,7 @@ class Asked:
     """Unquoted, without its query; the same for a file's storage, which begins with ``/storage/``."""
     range: str | None
     user: str | None
-    """Who asked; None without a valid token."""
+    """Who asked; None without a valid token. The storage should never learn it."""
 
 
 class Answering(BaseHTTPRequestHandler):

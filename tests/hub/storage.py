@@ -40,7 +40,8 @@ class Storage(Answering):
 
     def _failed(self, brings_bytes: bool) -> bool:
         """Log the request; whether a fault answered it."""
-        self.hub.requests.append(Asked(self.command, self.url_path, self.headers.get("Range"), None))
+        user = self.hub.users.get(self.headers.get("Authorization", "").removeprefix("Bearer "))
+        self.hub.requests.append(Asked(self.command, self.url_path, self.headers.get("Range"), user))
         self.fault = self.hub.faults.take(self.command, self.url_path, brings_bytes)
         if self.fault is None:
             return False
