@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,12 +60,14 @@ def animate_to_video(
     *,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
+    device: str = "cpu",
 ) -> AnimationResult:
     """Drive ``avatar`` with a clip and write an MP4, or a folder of PNG frames where the background is transparent.
 
     ``motion`` is a clip or the files of one. ``progress`` is called with (frames done, frames in all); ``cancel`` is
-    asked before each frame. Raises `UserError` for anything in the files, the target or the settings that cannot be
-    used, before anything is written, and `VideoCancelled` when cancelled; both leave nothing behind.
+    asked before each frame; ``device`` is where splats are posed and drawn. Raises `UserError` for anything in the
+    files, the target or the settings that cannot be used, before anything is written, and `VideoCancelled` when
+    cancelled; both leave nothing behind.
     """
     background = parse_background(settings.background)
     (check_video_target if background else check_frames_target)(target)
@@ -75,7 +78,9 @@ def animate_to_video(
     driven = retarget(clip, avatar.rig)
 
     started = time.perf_counter()
-    frames = render_frames(avatar, driven.expression, driven.rotations, shots, background)
+    if device != "cpu":
+        avatar = copy.deepcopy(avatar).to(device)  # `to` would move the caller's own
+    frames = render_frames(avatar, driven.expression.to(device), driven.rotations.to(device), shots, background)
     report = None if progress is None else lambda done: progress(done, len(clip))
     if background is None:
         count = write_png_frames(target, frames, progress=report, cancel=cancel)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import threading
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.animate import AnimationResult, AnimationSettings, animate_to_video
+from pipeline.animate import AnimationSettings
 from pipeline.errors import UserError
 from pipeline.files import zip_folder
 from pipeline.heads.rig import Rig
@@ -21,6 +20,7 @@ from pipeline.motion.edits import apply, parts
 from pipeline.motion.exports import save_motion
 from pipeline.rendering.layouts import make_shots
 from pipeline.rendering.video import parse_background
+from ui.gpu import VideoStep, make_video
 from ui.making import viewer_glb
 from ui.motion_plot import plot
 from ui.motions import MotionRequest, Shelf
@@ -32,8 +32,6 @@ LONGEST_SECONDS = 120
 """Videos on the page end here, so that nobody holds the machine for hours."""
 MOST_PNG_MEGAPIXELS = 400
 """Transparent frames on the page, all together: about as many megabytes of PNG."""
-REPORT_EVERY = 0.25
-"""Seconds between two progress reports."""
 CLIPS_KEPT = 4
 """Of an avatar: every edit makes a new one, and the viewer has long fetched the older."""
 
@@ -125,21 +123,9 @@ def notes_text(notes: Sequence[str]) -> str:
     return "\n".join(f"- {plain(capitalised(note))}" for note in notes)
 
 
-@dataclass
-class Export:
-    """How far a video has come."""
-
-    done: int = 0
-    total: int = 0
-    result: AnimationResult | None = None
-
-    def count(self, done: int, total: int) -> None:
-        self.done, self.total = done, total
-
-
 def export_video(
     workshop: Workshop, shelf: Shelf, avatar_id: str, request: MotionRequest, settings: AnimationSettings
-) -> Generator[tuple[Path | None, Export]]:
+) -> Generator[tuple[Path | None, VideoStep]]:
     """Make the video; yields (None, progress) while it grows and (path, result) at the end.
 
     A transparent background gives a zip of PNG frames. Closing the iterator cancels the export, which leaves nothing
@@ -150,23 +136,16 @@ def export_video(
     frames = parse_background(settings.background) is None
     _check_amount(clip, avatar.rig, settings, frames)
     target = folder / f"{secrets.token_hex(8)}{'-frames' if frames else '.mp4'}"
-    export, stop = Export(), threading.Event()
-    with ThreadPoolExecutor(1, thread_name_prefix="export") as maker:
-        making = maker.submit(
-            animate_to_video, avatar, clip, target, settings, progress=export.count, cancel=stop.is_set
-        )
-        try:
-            while not wait([making], REPORT_EVERY).done:
-                yield None, export
-        finally:
-            stop.set()
-    export.result = making.result()
+    with closing(make_video(avatar, folder / "avatar", clip, target, settings)) as steps:
+        for step in steps:
+            if step.result is None:
+                yield None, step
     if frames:
         packed = target.with_suffix(".zip")
         zip_folder(target, packed)
         shutil.rmtree(target)
         target = packed
-    yield target, export
+    yield target, step
 
 
 def _check_amount(clip: Motion, rig: Rig, settings: AnimationSettings, frames: bool) -> None:
