@@ -3,6 +3,8 @@
 Prints what happened as JSON; tests/test_gpu.py starts it and judges.
 """
 
+# ruff: noqa: E402 — the fake must be there before ui.gpu asks for the real one
+
 from __future__ import annotations
 
 import json
@@ -17,12 +19,11 @@ fake_gpu.install()
 
 import torch
 
-from pipeline import AnimPortrait3DPipeline
 from pipeline.animate import AnimationSettings
-from pipeline.avatar_folder import save_avatar_folder
 from pipeline.errors import UserError
 from pipeline.motion import Motion
 from tests.motion.making import a_motion
+from tests.synthetic import synthetic_avatar
 from ui import gpu
 
 SETTINGS = AnimationSettings(64, 64)
@@ -33,10 +34,9 @@ def main(place: Path) -> dict[str, Any]:
     torch.set_num_threads(2)
     torch.rand(1 << 20).sin().sum()  # the parent has used its threads, as a Space has that made a head before
     gpu.DEVICE, gpu.why_no_gpu, gpu.GPU_START, gpu.REPORT_EVERY = "cpu", lambda: "", 0.0, 0.02
-    output = AnimPortrait3DPipeline()("a bald man", seed=1)
-    folder = place / "avatar"
-    save_avatar_folder(output.avatars[0], output.recipes[0], folder)
-    visit = Visit(place, output.avatars[0], folder)
+    avatar, folder = synthetic_avatar(), place / "avatar"
+    avatar.save_pretrained(folder)
+    visit = Visit(place, avatar, folder)
     return {
         "decorated": sorted(fake_gpu.DECORATED),
         "made": visit.made(),

@@ -84,7 +84,7 @@ def make_video(
             yield from _lent(folder, clip, target, settings, seconds)
             return
         except gr.Error as error:  # the quota is used up, no GPU is free, or the time ran out
-            gr.Warning(f"{error.message} The video is drawn on the CPU instead.")
+            gr.Warning(f"{error.message.removesuffix('.')}. The video is drawn on the CPU instead.")
     yield from _draw(avatar, clip, target, settings, "cpu")
 
 
