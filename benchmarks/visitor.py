@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,13 +58,18 @@ class Record:
 
 
 class Visitor:
-    """A page of one browser. Use as an async context manager."""
+    """A page of one browser, whose fields are found by their ``elem_id`` or label. Use as an async context manager.
+
+    It runs the events that the server answers; those of scripts alone are left out: what they fill in is set here.
+    """
 
     def __init__(self, url: str, record: Record):
         self.url, self.record = url, record
         self._http = httpx.AsyncClient(base_url=url, limits=CONNECTIONS, timeout=LONGEST_WAIT)
         self._session = secrets.token_hex(6)
-        self._config: dict[str, Any] = {}
+        self._events: list[dict[str, Any]] = []
+        self._numbers: dict[str, int] = {}
+        self._values: dict[int, Any] = {}
 
     async def __aenter__(self) -> Visitor:
         return self
@@ -72,50 +77,64 @@ class Visitor:
     async def __aexit__(self, *reason: object) -> None:
         await self._http.aclose()
 
+    def __contains__(self, field: str) -> bool:
+        return field in self._numbers
+
+    def __getitem__(self, field: str) -> Any:
+        return self._values[self._numbers[field]]
+
+    def __setitem__(self, field: str, value: Any) -> None:
+        self._values[self._numbers[field]] = value
+
     async def open_page(self, files: Iterable[str]) -> None:
         """The page and ``files``, all that it links and imports. Raises `RefusedError`."""
         page = await self._get("/")
-        self._config = json.loads(CONFIG.search(page.text)[1])  # type: ignore[index]
+        config = json.loads(CONFIG.search(page.text)[1])  # type: ignore[index]
+        self._events = config["dependencies"]
+        for part in config["components"]:
+            props = part["props"]
+            self._values[part["id"]] = props.get("value")
+            self._numbers[props.get("elem_id") or props.get("label") or str(part["id"])] = part["id"]
         await asyncio.gather(*(self._get(path) for path in files))
 
-    async def load(self) -> list[Any]:
-        """What the page asks for by itself: the output of its first load event. Raises `RefusedError`."""
-        return await self._run(next(fn for fn in self._config["dependencies"] if _triggered_by(fn, "load")), ())
-
-    async def call(self, name: str, *inputs: Any) -> list[Any]:
-        """Output of the event of that API name; inputs after those given are as on the untouched page."""
-        return await self._run(next(fn for fn in self._config["dependencies"] if fn["api_name"] == name), inputs)
-
-    def offers(self, name: str) -> bool:
-        """Whether the page has an event of that API name."""
-        return any(fn["api_name"] == name for fn in self._config["dependencies"])
+    async def happens(self, event: str, field: str | None = None) -> None:
+        """All that follows from one event of a field, or of the page itself. Raises `RefusedError`."""
+        wanted = None if field is None else self._numbers[field]
+        for fn in self._events:
+            if any(name == event and wanted in (None, number) for number, name in fn["targets"]):
+                await self._fire(fn)
 
     async def fetch(self, file: dict[str, Any]) -> bytes:
-        """The bytes of a file in an output. Raises `RefusedError`."""
+        """The bytes of a file in a field's value. Raises `RefusedError`."""
         return (await self._get(file["url"].removeprefix(self.url))).content
 
-    async def _get(self, path: str) -> httpx.Response:
-        response = await self._http.get(path)
-        self._check(response, f"GET {path.partition('?')[0]}")
-        return response
+    async def _fire(self, fn: dict[str, Any]) -> None:
+        """One event of the page, what comes after it, and what changes with its outputs."""
+        changed = []
+        if fn["backend_fn"]:
+            output = await (self._queued(fn) if fn["queue"] else self._direct(fn))
+            changed = [
+                number for number, value in zip(fn["outputs"], output, strict=True) if self._shows(number, value)
+            ]
+        for other in self._events:
+            changes = any(name == "change" and number in changed for number, name in other["targets"])
+            if changes or (other["trigger_after"] == fn["id"] and not other["trigger_only_on_failure"]):
+                await self._fire(other)
 
-    def _check(self, response: httpx.Response, what: str) -> None:
-        self.record.requests += 1
-        if response.status_code != 200:
-            raise RefusedError(_detail(response) or f"{response.status_code} for {what}")
+    def _shows(self, number: int, value: Any) -> bool:
+        """Whether the field's value is another one now."""
+        if isinstance(value, dict) and value.get("__type__") == "update":
+            value = value.get("value", self._values[number])
+        before, self._values[number] = self._values[number], value
+        return before != value
 
-    async def _run(self, fn: dict[str, Any], inputs: Sequence[Any]) -> list[Any]:
-        untouched = [self._initial(number) for number in fn["inputs"]]
-        joined = await self._http.post(
-            "/gradio_api/queue/join",
-            json={
-                "data": [*inputs, *untouched[len(inputs) :]],
-                "event_data": None,
-                "fn_index": fn["id"],
-                "trigger_id": fn["targets"][0][0],
-                "session_hash": self._session,
-            },
-        )
+    async def _direct(self, fn: dict[str, Any]) -> list[Any]:
+        answer = await self._http.post(f"/gradio_api/run/{fn['api_name']}", json=self._request(fn))
+        self._check(answer, f"/gradio_api/run/{fn['api_name']}")
+        return answer.json()["data"]
+
+    async def _queued(self, fn: dict[str, Any]) -> list[Any]:
+        joined = await self._http.post("/gradio_api/queue/join", json=self._request(fn))
         self._check(joined, "/gradio_api/queue/join")
         async for message in self._messages():
             if message["msg"] == "process_completed" and message["event_id"] == joined.json()["event_id"]:
@@ -133,16 +152,26 @@ class Visitor:
                 if line.startswith("data: "):
                     yield json.loads(line.removeprefix("data: "))
 
-    def _initial(self, number: int) -> Any:
-        return next(part for part in self._config["components"] if part["id"] == number)["props"].get("value")
+    def _request(self, fn: dict[str, Any]) -> dict[str, Any]:
+        trigger = fn["targets"][0][0] if fn["targets"] else None
+        data = [self._values[number] for number in fn["inputs"]]
+        to = {"fn_index": fn["id"], "trigger_id": trigger, "session_hash": self._session}
+        return {"data": data, "event_data": None, **to}
 
+    async def _get(self, path: str) -> httpx.Response:
+        response = await self._http.get(path)
+        self._check(response, f"GET {path.partition('?')[0]}")
+        return response
 
-def _triggered_by(fn: dict[str, Any], event: str) -> bool:
-    return any(name == event for _, name in fn["targets"])
+    def _check(self, response: httpx.Response, what: str) -> None:
+        self.record.requests += 1
+        if response.status_code != 200:
+            raise RefusedError(_detail(response) or f"{response.status_code} for {what}")
 
 
 def _detail(response: httpx.Response) -> str:
     try:
-        return str(response.json()["detail"])
-    except (ValueError, KeyError, TypeError):
+        answer = response.json()
+    except ValueError:
         return ""
+    return str(answer.get("detail") or answer.get("error") or "")

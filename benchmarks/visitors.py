@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import sys
 import tempfile
 import time
@@ -133,43 +134,37 @@ async def _unless_refused(visit: Coroutine[Any, Any, None]) -> None:
 
 async def _look_round(visitor: Visitor, files: Sequence[str], rng: random.Random) -> None:
     await _arrive(visitor, files, rng)
-    if not visitor.offers("play"):
+    if "viewer" not in visitor:
         return
-    avatar = await _greeted(visitor)
     for clip in ("talk", "emotions"):
         await asyncio.sleep(rng.uniform(*LOOK))
-        await _play(visitor, avatar, clip)
+        with visitor.record.step("play"):
+            visitor["clip"] = clip
+            await visitor.happens("input", "clip")
+            await visitor.fetch(visitor["viewer"]["clip"])
 
 
 async def _make_heads(visitor: Visitor, files: Sequence[str], rng: random.Random) -> None:
     await _arrive(visitor, files, rng)
-    await _greeted(visitor)
     for _ in range(HEADS_EACH):
         await asyncio.sleep(rng.uniform(*LOOK))
         with visitor.record.step("create"):
-            avatar, shown, *_ = await visitor.call("create", rng.choice(PROMPTS), rng.randrange(2**32))
-            await visitor.fetch(shown["avatar"])
-        await _play(visitor, avatar, "talk")
+            visitor["prompt"], visitor["seed"] = rng.choice(PROMPTS), rng.randrange(2**32)
+            await visitor.happens("click", "create")
+            await visitor.fetch(visitor["viewer"]["avatar"])
 
 
 async def _arrive(visitor: Visitor, files: Sequence[str], rng: random.Random) -> None:
+    """The page, and the head that greets the visitor where the page has a viewer."""
     await asyncio.sleep(rng.uniform(0, ARRIVE_WITHIN))
     with visitor.record.step("page"):
         await visitor.open_page(files)
-
-
-async def _greeted(visitor: Visitor) -> str:
-    """Id of the head that stands there when the page opens."""
+    if "viewer" not in visitor:
+        return
+    visitor["key"], visitor["link"] = secrets.token_hex(16), ""  # what the page's script finds in the browser
     with visitor.record.step("greet"):
-        avatar, shown, *_ = await visitor.load()
-        await visitor.fetch(shown["avatar"])
-    return avatar
-
-
-async def _play(visitor: Visitor, avatar: str, clip: str) -> None:
-    with visitor.record.step("play"):
-        shown, *_ = await visitor.call("play", avatar, clip, None, None)
-        await visitor.fetch(shown["clip"])
+        await visitor.happens("load")
+        await visitor.fetch(visitor["viewer"]["avatar"])
 
 
 def _line(repeat: Repeat) -> str:
