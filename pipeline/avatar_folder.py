@@ -105,7 +105,12 @@ def stored_prompt(folder: Path) -> str:
         if not file.is_file():
             return ""
         with open(file, "rb") as opened:
-            text = opened.read(MOST_PROMPT_BYTES).decode("utf-8", "replace")
+            return as_prompt(opened.read(MOST_PROMPT_BYTES))
+
+
+def as_prompt(content: bytes) -> str:
+    """The sentence in a text from outside, on one line and of bounded length."""
+    text = content.decode("utf-8", "replace")
     words = "".join(letter if letter.isprintable() else " " for letter in text).split()
     return " ".join(words)[:LONGEST_PROMPT]
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from pipeline.gallery.source import HEAD_ID, LONGEST_TEXT, Described, as_prompt
+from pipeline.avatar_folder import MOST_PROMPT_BYTES, as_prompt
+from pipeline.gallery.source import HEAD_ID, Described
 from pipeline.gallery.thumbnails import LARGEST_PICTURE, SUFFIXES, Layout
 from pipeline.hub.client import Hub
 from pipeline.hub.errors import Damaged, NoParts
@@ -70,7 +71,7 @@ class AnimPortrait3DSource:
                 prompt = _member(archive, lambda path: path.name == "prompt.txt")
                 picture = _member(archive, lambda path: path.suffix.lower() in SUFFIXES) if with_picture else None
                 return (
-                    as_prompt(archive.read(prompt, LONGEST_TEXT)) if prompt else "",
+                    as_prompt(archive.read(prompt, MOST_PROMPT_BYTES)) if prompt else "",
                     archive.read(picture, LARGEST_PICTURE) if picture else None,
                 )
         except NoParts:

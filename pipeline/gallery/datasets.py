@@ -7,29 +7,40 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pipeline.avatar_folder import CONFIG, WEIGHTS, load_avatar_folder
+from pipeline.avatar_folder import (
+    CONFIG,
+    LONGEST_PROMPT,
+    MOST_PROMPT_BYTES,
+    PROMPT,
+    WEIGHTS,
+    as_prompt,
+    load_avatar_folder,
+)
 from pipeline.errors import UserError
 from pipeline.files import whole_folder
 from pipeline.formats.glb import write_avatar_glb
-from pipeline.gallery.source import LONGEST_PROMPT, LONGEST_TEXT, Described, as_prompt
+from pipeline.gallery.source import Described
 from pipeline.gallery.thumbnails import LARGEST_PICTURE, Layout
+from pipeline.hub.card import FOLDER, ROW
 from pipeline.hub.client import Hub
 from pipeline.hub.errors import Damaged
 from pipeline.hub.line import Cancel, Progress
-from pipeline.hub.listing import HubFile, Listing
+from pipeline.hub.listing import LONGEST_LICENCE, HubFile, Listing
 from pipeline.hub.repositories import Repository
 from pipeline.recipe import Recipe
 
 GALLERIES_VARIABLE = "ANIMPORTRAIT3D_GALLERIES"
 """``owner/name,owner/name``."""
 REPOSITORY_ID = re.compile(r"[\w][\w.-]{0,95}/[\w][\w.-]{0,95}", re.ASCII)
-RECIPE, PROMPT, PREVIEW = "recipe.json", "prompt.txt", "preview.png"
-FOLDER = (CONFIG, WEIGHTS, RECIPE, PROMPT, PREVIEW)
+RECIPE, PREVIEW, CARD = "recipe.json", "preview.png", "README.md"
+LARGEST_CARD = 1 << 20
+"""Bytes of a card that are read."""
+LARGEST_RECIPE = 64 << 10
+"""Bytes of a recipe.json that are read; ours have three."""
+FILES = (CONFIG, WEIGHTS, RECIPE, PROMPT, PREVIEW)
 """Of an avatar folder, what is taken from a stranger; the GLB is made here from what was checked."""
 LARGEST_FOLDER = 512 << 20
 """Bytes of one avatar folder."""
-ROOT = "."
-"""The folder of an avatar at the root, in ids."""
 UNKNOWN_LICENCE = "not stated"
 
 
@@ -51,9 +62,9 @@ class DatasetSource:
         found = {}
         for path in by_path:
             folder = PurePosixPath(path).parent
-            own = [by_path.get(str(folder / name)) for name in FOLDER]
+            own = [by_path.get(str(folder / name)) for name in FILES]
             files = tuple(file for file in own if file is not None)
-            if PurePosixPath(path).name == CONFIG and len(files) == len(FOLDER):
+            if PurePosixPath(path).name == CONFIG and len(files) == len(FILES):
                 found[str(folder)] = files
         return found
 
@@ -63,11 +74,21 @@ class DatasetSource:
         if part in known:
             return
         folder = PurePosixPath(part)
-        recipe = checked_recipe(hub.read(repository, str(folder / RECIPE), LONGEST_TEXT, cancel), part)
-        prompt = as_prompt(hub.read(repository, str(folder / PROMPT), LONGEST_TEXT, cancel))
+        recipe = checked_recipe(hub.read(repository, str(folder / RECIPE), LARGEST_RECIPE, cancel), part)
+        prompt = as_prompt(hub.read(repository, str(folder / PROMPT), MOST_PROMPT_BYTES, cancel))
         picture = hub.read(repository, str(folder / PREVIEW), LARGEST_PICTURE, cancel)
-        licence = hub.listing(repository, cancel).licence or UNKNOWN_LICENCE
+        licence = self._licence(hub, repository, folder, cancel)
         yield Described(part, prompt, licence, picture, {"folder": part}, recipe.seed)
+
+    def _licence(self, hub: Hub, repository: Repository, folder: PurePosixPath, cancel: Cancel) -> str:
+        """Of one avatar: the data set's, or its own in the card's table where there are several."""
+        listing = hub.listing(repository, cancel)
+        if len(listing.licences) > 1 and listing.get(CARD):
+            card = hub.read(repository, CARD, LARGEST_CARD, cancel).decode("utf-8", "replace")
+            own = {f"{FOLDER}/{name}": licence for name, licence in ROW.findall(card)}
+            if str(folder) in own:
+                return own[str(folder)][:LONGEST_LICENCE]
+        return " or ".join(listing.licences) or UNKNOWN_LICENCE
 
     def fetch(
         self, hub: Hub, repository: Repository, files: dict[str, str], progress: Progress, cancel: Cancel, whole: bool

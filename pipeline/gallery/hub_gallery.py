@@ -23,7 +23,7 @@ from pipeline.hub.errors import Cancelled, Damaged
 from pipeline.hub.line import Cancel, Progress
 from pipeline.hub.listing import Listing
 
-REFRESH_SECONDS = 600.0
+REFRESH_SECONDS = 300.0
 """After so long a refresh ends; the next one goes on from there."""
 MANIFEST = "manifest.json"
 
@@ -44,8 +44,9 @@ class HubGallery:
 
     def entries(self) -> list[Entry]:
         """What is known now: from disk, in milliseconds, never by a request."""
-        missing = self.source.missing()
-        return [self._entry(head, missing) for head in self._manifest().heads]
+        heads = self._manifest().heads
+        missing = self.source.missing() if heads else ""
+        return [self._entry(head, missing) for head in heads]
 
     def refresh(self, cancel: Cancel = never) -> None:
         """Ask the Hub for what is not known yet: for `REFRESH_SECONDS`, or until ``cancel``.

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pipeline.gallery.source import HEAD_ID, LONGEST_TEXT, Described, as_prompt
+from pipeline.avatar_folder import MOST_PROMPT_BYTES, as_prompt
+from pipeline.gallery.source import HEAD_ID, Described
 from pipeline.gallery.thumbnails import LARGEST_PICTURE, SUFFIXES, Layout
 from pipeline.hub.client import Hub
 from pipeline.hub.line import Cancel, Progress
@@ -50,7 +51,7 @@ class Portrait3DSource:
                     yield self._described(archive, part, head_id, members)
 
     def _described(self, archive: RemoteZip, part: str, head_id: str, members: dict[str, str]) -> Described:
-        prompt = as_prompt(archive.read(members["prompt"], LONGEST_TEXT)) if "prompt" in members else ""
+        prompt = as_prompt(archive.read(members["prompt"], MOST_PROMPT_BYTES)) if "prompt" in members else ""
         picture = archive.read(members["preview"], LARGEST_PICTURE) if "preview" in members else None
         files = {"zip": part, "trigrid": members["trigrid"]}
         return Described(head_id, prompt, self.repository.licence, picture, files)

@@ -16,10 +16,6 @@ from pipeline.hub.listing import HubFile, Listing
 from pipeline.hub.repositories import Repository
 
 HEAD_ID = re.compile(r"[\w][\w .+-]{0,79}", re.ASCII)
-LONGEST_TEXT = 64 << 10
-"""Bytes of a prompt or a recipe that are read."""
-LONGEST_PROMPT = 1000
-"""Characters; the longest published prompt has some 300."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +70,3 @@ class Source(Protocol):
 def state_of(files: tuple[HubFile, ...]) -> str:
     """Changes when one of the files does."""
     return hashlib.sha256("\n".join(map(str, files)).encode()).hexdigest()[:24]
-
-
-def as_prompt(content: bytes) -> str:
-    """The sentence in a text file from outside: one line, of a bounded length."""
-    text = content.decode("utf-8-sig", errors="replace")
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:LONGEST_PROMPT]

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from huggingface_hub import constants
@@ -37,6 +38,9 @@ PINS = "pins.json"
 MEMBERS = ".members"
 """After the name of a zip: the folder of members that came alone."""
 
+ANONYMOUS: Literal[False] = False
+"""As a token: ask as a stranger does, whoever this machine is logged in as."""
+
 _pinning = threading.Lock()
 
 
@@ -52,14 +56,14 @@ def unseen(done: int, total: int) -> None:
 class Hub:
     """Reads the Hub; may be used by several threads at once, and makes no request before it is asked for something.
 
-    ``token`` is by default that of this machine's login. ``cache_dir`` is shared by everybody who may use this
-    process: for what only one person may read, give that person's own.
+    ``token`` is by default that of this machine's login; `ANONYMOUS` is none. ``cache_dir`` is shared by everybody
+    who may use this process: for what only one person may read, give that person's own.
     """
 
     def __init__(
         self,
         endpoint: str | None = None,
-        token: str | None = None,
+        token: str | Literal[False] | None = None,
         cache_dir: Path | None = None,
         deadlines: Deadlines = Deadlines(),  # noqa: B008 — frozen
     ) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import httpx2
 from huggingface_hub import hf_raise_for_status, is_offline_mode
@@ -63,7 +63,7 @@ class Span:
 class Line:
     """Used by one thread, in a ``with`` block; keeps its connections between requests."""
 
-    def __init__(self, repository: Repository, token: str | None, deadlines: Deadlines) -> None:
+    def __init__(self, repository: Repository, token: str | Literal[False] | None, deadlines: Deadlines) -> None:
         self.repository = repository
         self._headers = {**build_hf_headers(token=token), "Accept-Encoding": "identity"}
         self._deadlines = deadlines

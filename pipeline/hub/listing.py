@@ -12,6 +12,8 @@ from pipeline.files import whole_file
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MOST_FILES = 100_000
+MOST_LICENCES = 20
+LONGEST_LICENCE = 40
 LONGEST_PATH = 512
 LONGEST_NAME = 200
 """Bytes; the cache adds some to a name, of which a disk takes 255."""
@@ -34,8 +36,8 @@ class Listing:
     """The files of one commit."""
 
     commit: str
-    licence: str
-    """As the card's header says, empty where it does not."""
+    licences: tuple[str, ...]
+    """As the card's header says."""
     files: tuple[HubFile, ...]
 
     def get(self, path: str) -> HubFile | None:
@@ -55,10 +57,9 @@ def parse(answer: Any) -> Listing:
         raise ValueError(f"it lists no files, or more than {MOST_FILES}")
     files = [_file(one) for one in siblings]
     card = answer.get("cardData")
-    licence = card.get("license") if isinstance(card, dict) else None
     return Listing(
         answer["sha"],
-        licence[:40] if isinstance(licence, str) else "",
+        _licences(card.get("license") if isinstance(card, dict) else None),
         tuple(sorted((file for file in files if is_safe(file.path)), key=lambda file: file.path)),
     )
 
@@ -78,7 +79,7 @@ def load(path: Path) -> Listing | None:
     """A kept listing; None where there is none that can be understood."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return Listing(stored["commit"], stored["licence"], tuple(HubFile(**file) for file in stored["files"]))
+        return Listing(stored["commit"], tuple(stored["licences"]), tuple(HubFile(**file) for file in stored["files"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -87,6 +88,11 @@ def save(listing: Listing, path: Path) -> None:
     """Keep a listing."""
     with whole_file(path, durable=False) as partial:
         partial.write_text(json.dumps(asdict(listing)), encoding="utf-8")
+
+
+def _licences(told: Any) -> tuple[str, ...]:
+    listed = told if isinstance(told, list) else [told]
+    return tuple(one[:LONGEST_LICENCE] for one in listed[:MOST_LICENCES] if isinstance(one, str))
 
 
 def _file(entry: Any) -> HubFile:

@@ -26,6 +26,8 @@ LOCAL_HEADER = 30
 LOCAL_EXTRA = 1024
 """Bytes allowed for what only the member's own header has: its extra field and name may differ from the table's."""
 ENCRYPTED = 0x1
+BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Methods of which Python unpacks no more at once than it is asked for."""
 COPY_BLOCK = 1 << 20
 
 ReadRange = Callable[[int, int], bytes]
@@ -133,6 +135,8 @@ class RemoteZip:
         info = self._info(member)
         if info.file_size > limit or info.compress_size > limit:
             raise Damaged(f"{member} in {self._name} has {info.file_size:,} bytes, more than the {limit:,} allowed")
+        if info.compress_type not in BOUNDED:
+            raise Damaged(f"{member} in {self._name} is packed by method {info.compress_type}, which is not read here")
         if info.flag_bits & ENCRYPTED:
             raise Damaged(f"{member} in {self._name} is locked with a password")
 

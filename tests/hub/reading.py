@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, quote, urlencode
 
+import yaml
+
 from tests.hub.http import Answering, Asked, iso_now
 from tests.hub.store import KINDS, Blob, Commit, Repository
 
@@ -139,7 +141,8 @@ class Reading(Answering):
 
     def repository_info(self, kind: str, repo: str, revision: str = "main") -> None:
         repository = self.readable(kind, repo)
-        self.answer_json(_info(repository, self.at(repository, revision), files=True))
+        commit = self.at(repository, revision)
+        self.answer_json({**_info(repository, commit, files=True), **self._card(commit)})
 
     def list_tree(self, kind: str, repo: str, revision: str, path: str = "") -> None:
         repository = self.readable(kind, repo)
@@ -201,6 +204,13 @@ class Reading(Answering):
         signed = urlencode({"sha256": blob.sha256, "Signature": "loopback"})
         storage = f"{self.hub.storage_url}/storage/{kind}/{repo}/{commit.sha}/{quote(path)}?{signed}"
         self.redirect(302, storage, headers | {"Accept-Ranges": "bytes"})
+
+    def _card(self, commit: Commit) -> dict[str, Any]:
+        """What the front matter of README.md says, as the Hub tells it with a repository."""
+        blob = commit.files.get("README.md")
+        place = self.hub.store.content(blob.sha256) if blob else None
+        matter = re.match(r"---\n(.*?)^---", place.read_text(), re.DOTALL | re.MULTILINE) if place else None
+        return {"cardData": yaml.safe_load(matter[1])} if matter else {}
 
     def _answer_page(self, entries: list[Any], size: int) -> None:
         """One page of a listing, with the address of the next in the Link header."""

@@ -37,7 +37,7 @@ def ranges(hub, name):
 
 
 def stored(reader):
-    return [path for path in (reader.cache_dir / "incomplete").glob("*.part")]
+    return list((reader.cache_dir / "incomplete").glob("*.part"))
 
 
 def test_lists_the_files_with_sizes(hub, reader):
@@ -317,5 +317,5 @@ def test_a_listing_with_names_that_leave_the_folder():
     ],
 )
 def test_an_answer_that_cannot_be_understood(answer):
-    with pytest.raises(ValueError, match="it |a file|has no size"):
+    with pytest.raises(ValueError, match=r"it |a file|has no size"):
         parse(json.loads(json.dumps(answer)))
