@@ -51,7 +51,7 @@ def avatar(client):
 
 def test_every_call_is_named_and_documented(client):
     calls = client.view_api(return_format="dict")["named_endpoints"]
-    made = {"/create", "/delete", "/export", "/folder", "/share", "/visit"}
+    made = {"/create", "/delete", "/export", "/folder", "/gallery", "/open", "/share", "/visit"}
     assert {*calls} == made | {"/animate", "/inspect", "/play", "/save"}
     for name, call in calls.items():
         assert all(parameter["parameter_name"] for parameter in call["parameters"]), name

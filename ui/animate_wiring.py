@@ -63,7 +63,8 @@ class AnimateWiring:
             "js": PICK, "show_progress": "hidden", "concurrency_id": "play", "concurrency_limit": 2,
         }  # fmt: skip
         """What brings the present motion to the head, for an event of another tab."""
-        self._plays: list[Any] = []
+        self.plays: list[Any] = []
+        """Events that bring a motion to the head."""
 
     def wire(self) -> None:
         """Add every event."""
@@ -80,7 +81,7 @@ class AnimateWiring:
         played = getattr(event, when)(**{**self.playing, **options})
         tools = [self.tab["tools"], self.tab["save_notes"]]
         played.success(lambda plot: (gr.Column(visible=bool(plot)), ""), self.tab["plot"], tools, **QUIET)
-        self._plays.append(played)
+        self.plays.append(played)
         return played
 
     def _let_the_last_win(self) -> None:
@@ -90,7 +91,7 @@ class AnimateWiring:
             tab["clip"].input, tab["talk"].click, tab["words"].submit, files.upload, files.clear, files.delete,
             tab["cut"].click, tab["reset"].click, *(part.input for part in (*tab["slots"], *tab["controls"])),
         ]  # fmt: skip
-        gr.on(triggers, None, cancels=self._plays, **QUIET)
+        gr.on(triggers, None, cancels=self.plays, **QUIET)
 
     def _wire_sources(self) -> None:
         tab = self.tab

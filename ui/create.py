@@ -16,7 +16,7 @@ import torch
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
-from pipeline.export import WRITERS, export_pose
+from pipeline.export import SUFFIXES, export_pose
 from pipeline.files import zip_folder
 from pipeline.heads.model_files import find_models
 from pipeline.heads.releases import RELEASES
@@ -108,8 +108,10 @@ def export(workshop: Workshop, avatar_id: str, pose: str, kind: str) -> str:
     Raises `UserError` for an unknown id, kind or pose.
     """
     avatar = workshop.avatar(avatar_id)
-    path = workshop.folder(avatar_id) / secrets.token_hex(8) / f"pose.{kind if kind in WRITERS else 'file'}"
-    export_pose(avatar, kind, path, *read_pose(avatar, pose))
+    folder = workshop.folder(avatar_id)
+    path = folder / secrets.token_hex(8) / f"{'avatar' if kind == 'animportrait3d' else 'pose'}{SUFFIXES.get(kind, '')}"
+    prompt = (folder / "avatar" / "prompt.txt").read_text(encoding="utf-8")
+    export_pose(avatar, kind, path, *read_pose(avatar, pose), prompt=prompt.strip())
     return str(path)
 
 
@@ -169,19 +171,3 @@ def create_tab() -> dict[str, Any]:
     )
     chips.click(lambda row: row[0], chips, prompt, api_visibility="private", queue=False, show_progress="hidden")
     return {"prompt": prompt, "make": make, "seed": seed, "head": head, "dice": dice}
-
-
-def result_bar() -> dict[str, Any]:
-    """The parts below the viewer, by name: who it is, and the files to keep."""
-    with gr.Row(elem_id="result"):
-        about_box = gr.Markdown(label="about", elem_id="about")
-        with gr.Row(visible=False, elem_id="keep") as keep:
-            glb = gr.DownloadButton("Avatar .glb", size="sm", min_width=110, elem_id="glb")
-            ply = gr.Button("This pose .ply", size="sm", min_width=110, elem_id="ply")
-            packed = gr.Button("Everything .zip", size="sm", min_width=110, elem_id="zip")
-    ply_file = gr.DownloadButton("PLY of the pose", visible="hidden", elem_id="ply-file")
-    zip_file = gr.DownloadButton("Avatar folder", visible="hidden", elem_id="zip-file")
-    return {
-        "about": about_box, "keep": keep, "glb": glb, "ply": ply, "packed": packed, "ply_file": ply_file,
-        "zip_file": zip_file,
-    }  # fmt: skip

@@ -10,7 +10,8 @@ import gradio as gr
 
 from pipeline.errors import UserError
 from ui.create import Created, present
-from ui.people import READ_KEY
+from ui.gallery import open_entry
+from ui.people import NOBODY, READ_KEY
 from ui.sentences import capitalised, sentences
 from ui.workshop import Workshop
 
@@ -45,8 +46,10 @@ async def _greeting(workshop: Workshop) -> Created | None:
 
 
 async def _linked(workshop: Workshop, link: str) -> Created | None:
-    """The head of ``?avatar=…``: the token of a shared one; None, and why, for any other."""
+    """The head of ``?avatar=…``, an entry of the gallery or the token of a shared one; None, and why, for any other."""
     try:
+        if "/" in link:
+            return await asyncio.to_thread(lambda: open_entry(workshop, link, NOBODY))
         return await asyncio.to_thread(lambda: present(workshop.visit(link)))
     except UserError as error:
         gr.Warning(html.escape(capitalised(str(error)), quote=False), title="")

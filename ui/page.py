@@ -1,4 +1,4 @@
-"""The whole page: the viewer, the two tabs, and what happens on each click."""
+"""The whole page: the viewer, the tabs, and what happens on each click."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import Any
 import gradio as gr
 
 from ui.animate_tab import animate_tab
-from ui.animate_wiring import QUIET, SAVE, AnimateWiring
-from ui.create import create, create_tab, export, pack, result_bar, roll_seed
+from ui.animate_wiring import QUIET, AnimateWiring
+from ui.create import create, create_tab, roll_seed
+from ui.download import wire_download
+from ui.gallery_tab import gallery_tab
+from ui.gallery_wiring import GalleryWiring
 from ui.greeting import wire_greeting
 from ui.library_calls import LibraryCalls
 from ui.making import Report
 from ui.people import person_of
+from ui.result import result_bar
 from ui.sentences import sentences
 from ui.settings import has_login, settings_tab
 from ui.theme import STYLE, theme
@@ -32,11 +36,6 @@ HEADER = """
   <h1>AnimPortrait3D</h1><p>Type a sentence, get a talking 3D head that is yours to keep.</p>
 </header>
 """
-POSE_OF_VIEWER = """
-(id, pose, format) => [
-  id, JSON.stringify(document.querySelector('.avatar-viewer-place')?.viewer?.pose() ?? ''), format
-]
-"""
 
 
 def build_page(workshop: Workshop) -> gr.Blocks:
@@ -46,10 +45,12 @@ def build_page(workshop: Workshop) -> gr.Blocks:
         avatar_id = gr.Textbox(label="avatar_id", visible=False)
         key = gr.Textbox("", label="key", visible=False)
         with gr.Row(elem_id="studio"):
-            with gr.Column(scale=2, min_width=320, elem_id="controls"), gr.Tabs():
-                with gr.Tab("Create"):
+            with gr.Column(scale=2, min_width=320, elem_id="controls"), gr.Tabs() as tabs:
+                with gr.Tab("Gallery", id="gallery"):
+                    looking = gallery_tab()
+                with gr.Tab("Create", id="create"):
                     making = create_tab()
-                with gr.Tab("Animate"):
+                with gr.Tab("Animate", id="animate"):
                     moving = animate_tab()
                 if has_login():
                     with gr.Tab("Settings"):
@@ -60,8 +61,13 @@ def build_page(workshop: Workshop) -> gr.Blocks:
         greeting = wire_greeting(workshop, page, result, avatar_id, viewer, key)
         animating = AnimateWiring(workshop, moving, avatar_id, viewer)
         animating.wire()
-        _wire_create(workshop, {**making, **result, "key": key}, avatar_id, viewer, greeting, animating.playing)
-        _wire_keep(workshop, result, avatar_id)
+        creating = _wire_create(workshop, {**making, **result, "key": key}, avatar_id, viewer, animating)
+        stage = {**making, **result, "avatar_id": avatar_id, "viewer": viewer, "key": key, "tabs": tabs}
+        gallery = GalleryWiring(workshop, looking, stage, moving, animating)
+        opening = gallery.wire(page, [greeting, *creating, *animating.plays])
+        clicks = [making["make"].click, making["prompt"].submit, making["dice"].click]
+        gr.on(clicks, None, cancels=[greeting, *opening], **QUIET)  # the last press wins
+        wire_download(workshop, result, avatar_id)
         LibraryCalls(workshop).wire(avatar_id, key, [avatar_id, viewer, result["about"], result["glb"]])
     return page.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)
 
@@ -81,8 +87,8 @@ def launch_options() -> dict[str, Any]:
 
 
 def _wire_create(
-    workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewer: Any, greeting: Any, playing: dict[str, Any]
-) -> None:
+    workshop: Workshop, tab: dict[str, Any], avatar_id: Any, viewer: Any, animating: AnimateWiring
+) -> list[Any]:
     def on_create(
         prompt: str,
         seed: float = 0,
@@ -117,48 +123,13 @@ def _wire_create(
     inputs = [tab["prompt"], tab["seed"], attributes, tab["head"], tab["key"]]
     outputs = [avatar_id, viewer, tab["about"], tab["glb"]]
     clicks = [tab["make"].click, tab["prompt"].submit]
-    gr.on([*clicks, tab["dice"].click], None, cancels=[greeting], **QUIET)  # a new head is not replaced by the example
     rolled = tab["dice"].click(roll_seed, None, tab["seed"], api_visibility="private", queue=False)
     shared: dict[str, Any] = {"concurrency_id": "create", "show_progress_on": viewer}
-    for made in (
+    creating = [
         gr.on(clicks, on_create, inputs, outputs, api_name="create", **shared),
         rolled.then(on_create, inputs, outputs, api_visibility="private", **shared),
-    ):
+    ]
+    for made in creating:
         made.success(lambda: gr.Row(visible=True), None, tab["keep"], **QUIET)
-        made.success(**playing, api_visibility="private")
-
-
-def _wire_keep(workshop: Workshop, tab: dict[str, Any], avatar_id: Any) -> None:
-    def on_pack(avatar_id: str) -> str:
-        """The whole avatar folder: everything to load the head again, to show it elsewhere and to make it again.
-
-        Args:
-            avatar_id: the secret id that /create returned.
-
-        Returns:
-            A zip.
-        """
-        with sentences():
-            return pack(workshop, avatar_id)
-
-    def on_export(avatar_id: str, pose: str = "", format: str = "ply") -> str:
-        """Write one pose for other programs.
-
-        Args:
-            avatar_id: the secret id that /create returned.
-            pose: JSON {"expression": {name: value}, "rotations": {joint: [x, y, z]}}; empty for the rest pose.
-            format: ply, a plain 3D Gaussian splatting file, or glb, glTF with KHR_gaussian_splatting.
-
-        Returns:
-            The file.
-        """
-        with sentences():
-            return export(workshop, avatar_id, pose, format)
-
-    pose = gr.Textbox("", label="pose", visible=False)
-    kind = gr.Textbox("ply", label="format", visible=False)
-    packed = tab["packed"].click(on_pack, avatar_id, tab["zip_file"], api_name="folder")
-    packed.success(None, js=SAVE.format("zip-file"))
-    inputs = [avatar_id, pose, kind]
-    written = tab["ply"].click(on_export, inputs, tab["ply_file"], api_name="export", js=POSE_OF_VIEWER)
-    written.success(None, js=SAVE.format("ply-file"))
+        made.success(**animating.playing, api_visibility="private")
+    return creating

@@ -29,6 +29,7 @@ def visit(app, browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(app.url)
     page.wait_for_function("document.querySelector('.avatar-viewer-place')?.viewer?.info().complete")  # the example
+    page.get_by_role("tab", name="Create").click()
     page.fill("#prompt textarea", "a bald man in a red t-shirt")
     page.press("#prompt textarea", "Enter")
     expect(page.locator("#about")).to_contain_text("a bald man in a red t-shirt", timeout=WAIT)
@@ -57,14 +58,14 @@ def test_the_pose_on_screen_can_be_kept_as_ply(visit: Page, tmp_path: Path):
     kept = []
     for smile in (0, 0.8):
         visit.evaluate(f"{VIEWER}.setExpression('mouthSmileLeft', {smile})")
-        kept.append(read_ply(saved(visit, "#ply", tmp_path / "pose.ply")).means)
+        kept.append(read_ply(chosen(visit, "#ply", tmp_path / "pose.ply")).means)
     assert float((kept[1] - kept[0]).norm(dim=1).max()) > 0.002
     visit.evaluate(f"{VIEWER}.setExpression('mouthSmileLeft', 0)")
 
 
 def test_the_avatar_can_be_kept(visit: Page, tmp_path: Path):
-    saved(visit, "#zip", tmp_path / "avatar.zip")
-    glb = saved(visit, "#glb", tmp_path / "avatar.glb")
+    chosen(visit, "#zip", tmp_path / "avatar.zip")
+    glb = chosen(visit, "#glb", tmp_path / "avatar.glb")
     assert zipfile.ZipFile(tmp_path / "avatar.zip").read("avatar.glb") == glb.read_bytes()
 
 
@@ -100,7 +101,7 @@ def test_our_clip_puts_the_files_aside(visit: Page):
 
 def test_a_new_head_goes_on_with_the_clip(visit: Page):
     visit.get_by_role("tab", name="Create").click()
-    visit.get_by_text("a bald man with stubble").click()
+    visit.locator("#examples").get_by_text("a bald man with stubble").click()
     expect(visit.locator("#prompt textarea")).to_have_value(re.compile("a bald man with stubble"))
     visit.click("#create")
     expect(visit.locator("#about")).to_contain_text("a bald man with stubble", timeout=WAIT)
@@ -125,7 +126,7 @@ def test_a_phone_keeps_the_head_in_sight_and_asks_nobody_else(app, browser: Brow
     page.wait_for_function("document.querySelector('.avatar-viewer-place')?.viewer?.info().complete", timeout=WAIT)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
-    page.locator("#examples").scroll_into_view_if_needed()
+    page.locator("#gallery").scroll_into_view_if_needed()
     page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
     box = page.locator("#viewer").bounding_box()
     assert box
@@ -139,6 +140,12 @@ def talking_pose() -> np.ndarray:
     pose = np.zeros((12, 15), np.float32)
     pose[:, 6] = 0.2 * (1 - np.cos(np.arange(12) / 12 * 2 * np.pi))
     return pose
+
+
+def chosen(page: Page, line: str, path: Path) -> Path:
+    """The file of a line of the Download menu."""
+    page.click("#download")
+    return saved(page, line, path)
 
 
 def saved(page: Page, button: str, path: Path) -> Path:

@@ -1,0 +1,91 @@
+"""`Cards`: heads to choose from as a Gradio component; searching and filtering happen in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData, GradioModel
+
+WEB = Path(__file__).resolve().parent / "web"
+VIEWER_WEB = WEB.parents[1] / "viewer" / "web"
+"""Where cards.js finds its helpers."""
+ON_LOAD = """
+const root = (window.gradio_config && window.gradio_config.root) || '';
+const events = {open: () => trigger('select'), use: () => trigger('use'), retry: () => trigger('retry')};
+import(root + props.module).then(({mount}) => mount(element, props, watch, events));
+"""
+"""The template never depends on the value: what people wrote is only ever put in as text."""
+
+
+class Card(GradioModel):
+    """One head."""
+
+    id: str
+    """Of the gallery's entry."""
+    source: str
+    """`Source.id` of where it comes from."""
+    prompt: str
+    licence: str
+    picture: FileData | None = None
+    missing: str = ""
+    """Why a press cannot open it here; empty when it can."""
+
+
+class Source(GradioModel):
+    """Where heads come from, and how that source is doing."""
+
+    id: str
+    title: str
+    empty: str = ""
+    """What to do when it holds nothing."""
+    note: str = ""
+    """What is wrong, as a sentence."""
+    busy: bool = False
+    """Whether it is being asked now."""
+
+
+class CardsView(GradioModel):
+    """What the component shows."""
+
+    cards: list[Card]
+    sources: list[Source]
+
+
+class Cards(gr.HTML):
+    """Squares to choose a head from.
+
+    The value is a `CardsView`; pictures are files on this machine. Events: ``select`` when a card that opens is
+    pressed, ``use`` for the prompt of one that does not, ``retry`` after a source failed. Which card it was stands in
+    ``document.galleryChoice`` (an id) for the event's ``js``; the place's ``cards.mark(id, busy)`` shows which one is
+    on the stage or on its way there.
+    """
+
+    data_model = CardsView
+
+    def __init__(self, value: CardsView | None = None, **options: Any):
+        """``options`` as for `gr.HTML`."""
+        gr.set_static_paths([WEB, VIEWER_WEB])
+        settings = {
+            "html_template": '<div class="cards-place"></div>',
+            "js_on_load": ON_LOAD,
+            "apply_default_css": False,
+            "module": f"/gradio_api/file={WEB.as_posix()}/cards.js",
+        }
+        super().__init__(value, **{**settings, **options})
+
+    def preprocess(self, payload: CardsView | None) -> CardsView | None:  # type: ignore[override]
+        return payload
+
+    def postprocess(self, value: CardsView | None) -> CardsView | None:  # type: ignore[override]
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        return CardsView.model_json_schema()
+
+    def example_payload(self) -> Any:
+        return None
+
+    def example_value(self) -> Any:
+        return None

@@ -1,0 +1,99 @@
+"""Heads of the gallery as finished avatar folders, made or read in once and kept in this machine's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from pipeline.animportrait3d import AnimPortrait3DPipeline
+from pipeline.avatar_folder import save_avatar_folder
+from pipeline.files import PARTIAL_SUFFIX
+from pipeline.gallery import builtin
+from pipeline.heads.model_cache import cache_folder
+from pipeline.importing import import_avatar
+from ui.making import Report
+
+PACKAGE = Path(__file__).parents[1] / "pipeline"
+MOST_IMPORTED = 8
+"""Imported heads that stay in the cache, up to 150 MB each; the one that was left alone for longest goes first."""
+_making = threading.Lock()
+
+
+def builtin_folder(entry_id: str, report: Report) -> Path:
+    """The avatar folder of a built-in head, built unless this very version has built it before.
+
+    Raises `UserError` for an unknown id and where the cache cannot be written.
+    """
+    recipe = builtin.recipe(entry_id)
+    name = entry_id.partition("/")[2]
+    folder = _cache("builtin") / name / _digest({**asdict(recipe), "made by": _version()})
+    with _making:  # two at once would take twice as long each
+        if not is_whole(folder):
+            report(0.2, "Building the head")
+            output = AnimPortrait3DPipeline()(recipe.prompt, seed=recipe.seed, attributes=recipe.attributes)
+            report(0.75, "Packing it for the browser")
+            save_avatar_folder(output.avatars[0], output.recipes[0], folder)
+            _keep_newest(folder.parent, 1)
+    return folder
+
+
+def is_built(entry_id: str) -> bool:
+    """Whether `builtin_folder` would answer at once."""
+    recipe = builtin.recipe(entry_id)
+    place = _cache("builtin") / entry_id.partition("/")[2]
+    return is_whole(place / _digest({**asdict(recipe), "made by": _version()}))
+
+
+def imported_folder(source: Path, entry_id: str, report: Report) -> Path:
+    """The avatar folder of what `import_avatar` reads from ``source``, kept under the entry's id.
+
+    Raises `UserError` for a file that cannot be used and where the cache cannot be written.
+    """
+    stamp = source.stat()
+    key = _digest({"id": entry_id, "size": stamp.st_size, "time": stamp.st_mtime_ns, "made by": _version()})
+    folder = _cache("imported") / key
+    with _making:
+        if is_whole(folder):
+            os.utime(folder)
+            return folder
+        report(0.75, "Reading the avatar")
+        imported = import_avatar(source)
+        save_avatar_folder(imported.avatar, imported.recipe, folder)
+        _keep_newest(folder.parent, MOST_IMPORTED)
+    return folder
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether an avatar folder of that name was finished: folders appear whole or not at all."""
+    return (folder / "recipe.json").is_file()
+
+
+def _cache(kind: str) -> Path:
+    return cache_folder() / "gallery" / kind
+
+
+def _digest(facts: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def _version() -> str:
+    """Of everything that a head's bytes depend on here: the code and the data of the pipeline."""
+    digest = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _keep_newest(place: Path, most: int) -> None:
+    """Delete all but the newest finished folders; what was handed out lives on by its own links."""
+    whole = [folder for folder in place.iterdir() if not folder.name.endswith(PARTIAL_SUFFIX)]
+    for folder in sorted(whole, key=lambda folder: folder.stat().st_mtime, reverse=True)[most:]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""Tab "Gallery": its parts, and what the cards say. `ui.gallery_wiring` connects them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from pipeline.gallery import Entry, builtin
+from ui.cards import Card, Cards, CardsView, Source
+from ui.gallery import TITLES, source_of
+from ui.gallery_refresh import Refresher
+
+NOTHING_OF_YOURS = "Nothing of yours yet: make one under Create, or open a file below."
+NOTHING_FROM_THE_HUB = "Nothing from the Hub is on this machine yet. It is looked for when this page is opened."
+REMEMBERED = "animportrait3d-datasets"
+"""Name of the browser's list of data sets that its owner added."""
+
+
+def gallery_tab() -> dict[str, Any]:
+    """The tab's parts, by name. The built-in heads are there before the server is asked for anything."""
+    gr.set_static_paths([builtin.FOLDER])
+    shown = Cards(view(builtin.entries(), [], Refresher()), label="cards", elem_id="gallery")
+    with gr.Accordion("Open a file, or add a Hub data set", open=False, elem_id="gallery-add"):
+        file = gr.File(
+            label="A .zip of an avatar: ours, or AnimPortrait3D's",
+            file_types=[".zip"],
+            elem_id="gallery-file",
+            height=92,
+        )
+        with gr.Row(elem_id="dataset-row"):
+            dataset = gr.Textbox(
+                label="Hub data set with avatars", placeholder="owner/name", max_lines=1, elem_id="dataset"
+            )
+            add = gr.Button("Add", size="sm", min_width=60, elem_id="dataset-add")
+            clear = gr.Button("Remove all", size="sm", min_width=60, visible=False, elem_id="dataset-clear")
+    return {
+        "cards": shown, "file": file, "dataset": dataset, "add": add, "clear": clear,
+        "datasets": gr.BrowserState([], storage_key=REMEMBERED, secret=REMEMBERED),
+    }  # fmt: skip
+
+
+def view(entries: Sequence[Entry], hub_sources: Sequence[str], refresher: Refresher) -> CardsView:
+    """What the cards show of these entries; ``hub_sources`` also count when they hold nothing."""
+    cards = [
+        Card(
+            id=entry.id,
+            source=source_of(entry.id),
+            prompt=entry.prompt,
+            licence=entry.licence,
+            picture=FileData(path=str(entry.preview)) if entry.preview else None,
+            missing=entry.missing,
+        )
+        for entry in entries
+    ]
+    sources = [
+        Source(id="builtin", title=TITLES["builtin"]),
+        Source(id="mine", title=TITLES["mine"], empty=NOTHING_OF_YOURS),
+    ]
+    return CardsView(cards=cards, sources=[*sources, *(_hub_source(name, refresher) for name in hub_sources)])
+
+
+def _hub_source(name: str, refresher: Refresher) -> Source:
+    problem = refresher.problem(name)
+    return Source(
+        id=name,
+        title=TITLES.get(name, name.removeprefix("dataset/")),
+        empty=problem or NOTHING_FROM_THE_HUB,
+        note=problem,
+        busy=refresher.busy(name),
+    )
