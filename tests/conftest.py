@@ -57,6 +57,22 @@ def models(model_folder, monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def animportrait3d_assets(tmp_path_factory):
+    """AnimPortrait3D's asset folder for the synthetic SMPL-X, inside a copy of its repository."""
+    from tests.heads.assets import write_assets
+
+    folder = tmp_path_factory.mktemp("assets") / "AnimPortrait3D"
+    write_assets(folder / "GSAvatar" / "smplx_model" / "assets")
+    return folder
+
+
+@pytest.fixture
+def models_and_assets(models, animportrait3d_assets, monkeypatch):
+    """All that avatars of AnimPortrait3D need, in two folders that the operator names."""
+    monkeypatch.setenv("ANIMPORTRAIT3D_MODELS", f"{models}{os.pathsep}{animportrait3d_assets}")
+
+
+@pytest.fixture(scope="session")
 def app(tmp_path_factory):
     """One running app for all tests that only visit it."""
     with running_app(tmp_path_factory.mktemp("app")) as process:

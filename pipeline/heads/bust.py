@@ -58,6 +58,7 @@ def bust_vertices(weights: Tensor) -> Tensor:
 def hanging_arms(body: Body, person: Tensor) -> tuple[Body, Tensor]:
     """Body and person (V, 3) with the arms hanging at rest, its directions turned along.
 
+    Of the pose correctives those of `kept_pose_dirs` are left.
     Where a vertex follows shoulder and neck at once, a turned neck then differs a little from the posed body.
     """
     transforms = _arm_transforms(body.regressor @ person, body.parents)
@@ -69,7 +70,7 @@ def hanging_arms(body: Body, person: Tensor) -> tuple[Body, Tensor]:
 
     corrected = person + _arm_correctives(body)
     down = (turn @ corrected[..., None]).squeeze(-1) + shift
-    return replace(body, expressions=turned(body.expressions), pose_dirs=turned(body.pose_dirs)), down
+    return replace(body, expressions=turned(body.expressions), pose_dirs=turned(kept_pose_dirs(body.pose_dirs))), down
 
 
 def _arm_correctives(body: Body) -> Tensor:

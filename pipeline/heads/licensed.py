@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -72,6 +73,13 @@ class LicensedHead(ABC):
         self._model = self.file.model
         self._body = load_body(self._model)
         self.shape = shape_coefficients(shape, self._body, self.file.name)
+
+    def of_shape(self, shape: Sequence[float]) -> Self:
+        """Another person of the same model, which is not read again. Raises `UserError` as the constructor does."""
+        other = copy.copy(self)
+        other.__dict__.pop("rig", None)
+        other.shape = shape_coefficients(shape, self._body, self.file.name)
+        return other
 
     @property
     def release(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -97,7 +97,8 @@ class SmplxHead(LicensedHead):
     def _bust(self, shape: Tensor) -> _Bust:
         if self._assets is None:
             kept = kept_vertices(self._body)
-            return _cut(self._body, self._body.shaped(shape), kept, _renumbered(self._body.faces, kept), {})
+            body = replace(self._body, pose_dirs=kept_pose_dirs(self._body.pose_dirs))
+            return _cut(body, body.shaped(shape), kept, _renumbered(body.faces, kept), {})
         body, person = hanging_arms(self._body, self._body.shaped(shape))
         teeth = torch.from_numpy(teeth_points(self._assets, self._body.template.numpy()))
         crop = torch.from_numpy(self._assets.crop)
@@ -123,11 +124,12 @@ def kept_vertices(body: Body) -> Tensor:
 
 
 def _cut(body: Body, person: Tensor, kept: Tensor, faces: Tensor, regions: dict[str, Tensor]) -> _Bust:
+    """What stays of a body that has the pose correctives of the bust only."""
     surface = Surface(
         template=person[kept],
         faces=faces,
         weights=folded_weights(body.weights, body.parents)[kept],
-        pose_dirs=kept_pose_dirs(body.pose_dirs)[:, kept],
+        pose_dirs=body.pose_dirs[:, kept],
         expressions=body.expressions[:, kept],
         regions=regions,
     )
@@ -143,7 +145,7 @@ def _renumbered(faces: Tensor, kept: Tensor) -> Tensor:
 
 
 def _with_teeth(body: Body, teeth: Tensor) -> Body:
-    """Upper row on the head, lower row on the jaw, moved by nothing else."""
+    """Upper row on the head, lower row on the jaw, moved by nothing else; without shapes, which the teeth ignore."""
     upper, lower = torch.zeros(2, TEETH_VERTICES, body.weights.shape[1])
     upper[:, KEPT["head"]] = lower[:, KEPT["jaw"]] = 1
 
@@ -153,7 +155,7 @@ def _with_teeth(body: Body, teeth: Tensor) -> Body:
     return Body(
         template=torch.cat([body.template, teeth]),
         faces=body.faces,
-        shapes=padded(body.shapes),
+        shapes=padded(body.shapes[:0]),
         expressions=padded(body.expressions),
         regressor=torch.cat([body.regressor, body.regressor.new_zeros(len(body.regressor), len(teeth))], 1),
         pose_dirs=padded(body.pose_dirs),
