@@ -30,7 +30,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import UserError
-from pipeline.files import PARTIAL_SUFFIX, partial_name, whole_file, whole_folder
+from pipeline.files import PARTIAL_SUFFIX, partial_name, whole_file, whole_folder, writing
 from pipeline.heads.releases import RELEASES
 from pipeline.recipe import Recipe
 from ui.limits import Limits
@@ -82,8 +82,11 @@ class Library:
         self.root = root
         self.limits = limits
 
-    def check_room(self, owners: tuple[str, ...]) -> None:
-        """Raise `UserError` when the first of ``owners``, or the place as a whole, can keep no further avatar."""
+    def check_room(self, owners: tuple[str, ...], passing: int = 0) -> None:
+        """Raise `UserError` when the first of ``owners``, or the place as a whole, can keep no further avatar.
+
+        ``passing`` bytes are taken up by avatars that are not in the library.
+        """
         limits = self.limits
         kept = self._all() if limits.most_avatars or limits.most_gb else []
         if limits.most_avatars and sum(avatar.owner in owners[:1] for avatar in kept) >= limits.most_avatars:
@@ -91,7 +94,7 @@ class Library:
                 f"you have {limits.most_avatars} avatars here, which is the most; "
                 "download those that you want to keep, delete one in the gallery, and create again"
             )
-        if limits.most_gb and sum(avatar.size for avatar in kept) >= limits.most_gb * 1e9:
+        if limits.most_gb and sum(avatar.size for avatar in kept) + passing >= limits.most_gb * 1e9:
             raise UserError(
                 f"the avatars kept here take up all of the {limits.most_gb:g} GB there are for them; "
                 "delete some of yours in the gallery, or come back later"
@@ -105,10 +108,12 @@ class Library:
 
     def add(self, avatar_id: str, place: Path, recipe: Recipe, owner: str) -> None:
         """Keep the avatar of a work folder. Raises `UserError` where the library cannot be written."""
+        with writing(self.root):
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)  # faces are private
         with whole_folder(self.root / avatar_id) as partial:
             link_avatar(place, partial)
             _draw_card(partial / "avatar" / "preview.png", partial / CARD)
-            size = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
+            size = size_of(partial)
             licence = RELEASES[recipe.head].licence if recipe.head in RELEASES else "your own"
             kept = Kept(avatar_id, owner, recipe.prompt, recipe.seed, licence, size, time.time())
             (partial / KEPT).write_text(json.dumps(asdict(kept)), encoding="utf-8")
@@ -139,12 +144,17 @@ class Library:
         return place
 
     def delete(self, avatar_id: str) -> None:
-        """Delete an avatar, and with it the link that shares it."""
+        """Delete an avatar, and with it the link that shares it. Raises `UserError` where the system refuses."""
         doomed = partial_name(self.root / avatar_id)
-        with suppress(FileNotFoundError):  # another process was quicker
-            os.rename(self.root / avatar_id, doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
-        (self.root / SHARES / share_token(avatar_id)).unlink(missing_ok=True)
+        try:
+            with suppress(FileNotFoundError):  # another process was quicker
+                os.rename(self.root / avatar_id, doomed)
+                shutil.rmtree(doomed, ignore_errors=True)
+            (self.root / SHARES / share_token(avatar_id)).unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the avatar cannot be deleted from the disk ({error.strerror}); mend that first"
+            ) from error
 
     def share(self, avatar_id: str) -> str:
         """The token of the link that shows an avatar of the library, always the same."""
@@ -166,7 +176,7 @@ class Library:
     def remove_old(self) -> None:
         """Delete what nobody has opened for as long as the limits say, and what a killed process left half-done."""
         for place in _folders(self.root):
-            with suppress(FileNotFoundError):
+            with suppress(OSError, UserError):  # another process was quicker, or the system refuses
                 idle = time.time() - place.stat().st_mtime
                 if ID.fullmatch(place.name) and self.limits.keep_hours and idle > self.limits.keep_hours * 3600:
                     self.delete(place.name)
@@ -215,6 +225,15 @@ def _link(file: Path, place: Path) -> None:
     except OSError:  # another disk, or one without links
         with whole_file(place, durable=False) as partial:
             shutil.copyfile(file, partial)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder, which may be vanishing."""
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
 def _folders(root: Path) -> list[Path]:

@@ -22,7 +22,17 @@ from pipeline.avatar_folder import load_avatar_folder
 from pipeline.errors import UserError
 from pipeline.gallery import Entry
 from pipeline.recipe import Recipe
-from ui.library import ID, LIBRARY_VARIABLE, Library, library_folder, link_avatar, link_files, new_id, share_token
+from ui.library import (
+    ID,
+    LIBRARY_VARIABLE,
+    Library,
+    library_folder,
+    link_avatar,
+    link_files,
+    new_id,
+    share_token,
+    size_of,
+)
 from ui.limits import limits
 from ui.making import Made, Maker, Report, write_viewer_glb
 from ui.people import NOBODY, ids_of
@@ -56,7 +66,7 @@ class Workshop:
         self.limits = limits()
         self.library = Library(_library_root(), self.limits)
         self.places = Workplaces()
-        self._maker = Maker()
+        self.maker = Maker()
         self._guard = threading.Lock()
         self._loaded: OrderedDict[FileIdentity, SplatAvatar] = OrderedDict()
         self._passing: dict[str, Passing] = {}
@@ -65,12 +75,12 @@ class Workshop:
 
     def warm_up(self) -> None:
         """Make the head that greets visitors, and with it compile or load every kernel that a creation needs."""
-        self._welcome = self._maker.warm_up(self.places.root / "welcome")
+        self._welcome = self.maker.warm_up(self.places.root / "welcome")
 
     @property
     def warm(self) -> bool:
         """Whether `warm_up` has ended."""
-        return self._maker.warm
+        return self.maker.warm
 
     def welcome(self) -> Made | None:
         """A visitor's own copy of the head that greets, or None when there is none; costs neither time nor disk."""
@@ -90,9 +100,9 @@ class Workshop:
         Raises `UserError` for a prompt, seed, attributes or head that cannot be used, and where there is no room.
         """
         self.remove_old()
-        self.library.check_room(ids_of(person))
+        self._check_room(person)
         with self._new_place(Passing(made_here=True)) as place:
-            made = self._maker.make(place, prompt, seed, attributes, head, report)
+            made = self.maker.make(place, prompt, seed, attributes, head, report)
             self._take_in(made, person)
         return made
 
@@ -104,7 +114,7 @@ class Workshop:
         avatar's, and where there is no room.
         """
         if listed:
-            self.library.check_room(ids_of(person))
+            self._check_room(person)
         avatar = avatar or self._load(folder)
         with self._new_place(Passing(made_here=listed)) as place:
             link_files(folder, place / "avatar")
@@ -192,6 +202,11 @@ class Workshop:
         while not pause.wait(TIDY_SECONDS):
             self.remove_old()
 
+    def _check_room(self, person: str) -> None:
+        made = [avatar_id for avatar_id, passing in list(self._passing.items()) if passing.made_here]
+        taken = sum(size_of(self.places.path(avatar_id)) for avatar_id in made) if self.limits.most_gb else 0
+        self.library.check_room(ids_of(person), taken)
+
     def _check(self, avatar_id: str, person: str) -> None:
         if not self.may(avatar_id, person):
             raise UserError(NOT_YOURS)
@@ -278,4 +293,7 @@ def _library_root() -> Path:
         root = Path(tempfile.mkdtemp(prefix="animportrait3d-library-"))
         atexit.register(shutil.rmtree, root, ignore_errors=True)  # faces are private
         return root
-    return library_folder()
+    root = library_folder()
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{LIBRARY_VARIABLE} is {root}, which is no folder; give one for the avatars that people keep")
+    return root

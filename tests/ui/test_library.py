@@ -73,6 +73,13 @@ def test_all_together_may_take_so_much(library, place):
         library.check_room(BERT)
 
 
+def test_avatars_without_a_person_take_room_too(library, place):
+    library.limits = Limits(most_gb=1e-5)
+    library.check_room((), passing=9_999)
+    with pytest.raises(UserError, match="all of the 1e-05 GB"):
+        library.check_room((), passing=10_000)
+
+
 def test_a_full_disk_is_told_before_anything_is_made(library, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1e12, 1e12, 50e6))
     with pytest.raises(UserError, match="disk has only 50 MB left, and a new avatar needs 200 MB"):
@@ -97,6 +104,13 @@ def test_the_operator_sets_the_limits_and_a_space_has_some(monkeypatch):
     monkeypatch.setenv("ANIMPORTRAIT3D_MOST_AVATARS", "2.5")
     with pytest.raises(UserError, match=r"MOST_AVATARS is 2\.5; it must be a whole number"):
         limits()
+
+
+def test_a_library_that_is_a_file_is_told_at_the_start(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ANIMPORTRAIT3D_LIBRARY", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"ANIMPORTRAIT3D_LIBRARY is .*file, which is no folder"):
+        Workshop()
 
 
 def test_the_folder_is_where_programs_keep_their_data(monkeypatch):
@@ -156,6 +170,25 @@ def test_two_processes_may_delete_at_once(library, place, monkeypatch):
     assert library.of(ANNA) == []
 
 
+def test_what_cannot_be_deleted_is_told_and_the_clean_up_goes_on(library, place, monkeypatch):
+    library.limits = Limits(keep_hours=1)
+    avatars = [keep(library, place) for _ in range(2)]
+    rename = os.rename
+
+    def refuse_the_first(source, target):
+        if avatars[0] in str(source):
+            raise PermissionError(13, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse_the_first)
+    with pytest.raises(UserError, match="cannot be deleted from the disk"):
+        library.delete(avatars[0])
+    for avatar_id in avatars:
+        age(library.root / avatar_id, 3601)
+    library.remove_old()
+    assert [kept.id for kept in library.of(ANNA)] == avatars[:1]
+
+
 # damage
 
 
@@ -211,6 +244,7 @@ def test_a_link_that_names_something_else_leads_nowhere(library, place):
 
 def test_keeping_costs_no_disk_and_the_original_stays_its_own(library, place):
     avatar_id = keep(library, place)
+    assert library.root.stat().st_mode & 0o77 == 0, "others on this machine may look in"
     kept = library.root / avatar_id / "avatar" / "avatar.glb"
     assert kept.samefile(place / "avatar" / "avatar.glb")
     shutil.rmtree(place)

@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from pipeline.recipe import Recipe
 from tests.synthetic import synthetic_avatar
 from ui.library import Library
+from ui.limits import Limits
 from ui.people import NOBODY
 from ui.workplaces import IDLE_SECONDS, PREFIX, Workplaces
 from ui.workshop import LOADED_AT_ONCE, Workshop
@@ -196,6 +197,14 @@ def test_without_a_key_the_secret_id_is_the_right(workshop, source):
         workshop.folder(made.id)
     with pytest.raises(UserError, match="link leads to no avatar"):
         workshop.visit(token)
+
+
+def test_what_programs_make_without_a_key_fills_the_place_too(workshop, source):
+    workshop.limits = workshop.library.limits = Limits(most_gb=1e-6)
+    workshop.keep(source, RECIPE, NOBODY, listed=True)
+    with pytest.raises(UserError, match="all of the 1e-06 GB"):
+        workshop.keep(source, RECIPE, NOBODY, listed=True)
+    workshop.keep(source, RECIPE, NOBODY, listed=False)
 
 
 # sharing
