@@ -27,6 +27,10 @@ class AvatarView(GradioModel):
     """The clip's sound."""
 
 
+SCHEMA = AvatarView.model_json_schema()
+"""Made once: Gradio asks three times for every visitor, in the thread that serves them all."""
+
+
 class AvatarViewer(gr.HTML):
     """Shows an avatar that a person can turn, pose with sliders and play clips on.
 
@@ -60,7 +64,7 @@ class AvatarViewer(gr.HTML):
         return AvatarView(**{name: _file(value.get(name)) for name in AvatarView.model_fields})
 
     def api_info(self) -> dict[str, Any]:
-        return AvatarView.model_json_schema()
+        return SCHEMA
 
     def example_payload(self) -> Any:
         return None
