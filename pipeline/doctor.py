@@ -6,22 +6,25 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import shutil
 import subprocess
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from pipeline import doctor_place
 from pipeline.errors import UserError
 from pipeline.ffmpeg import ffmpeg_program
+from pipeline.finding import MISSING, UNUSABLE, WORKS, Finding
 from pipeline.heads.model_cache import cache_folder
 from pipeline.heads.model_files import MODELS_VARIABLE, ModelFile, survey
 from pipeline.heads.releases import RELEASES
+from pipeline.hub.client import Hub
+from pipeline.hub.repositories import REPOSITORIES
+from pipeline.importing import missing_for_animportrait3d
 from pipeline.motion.speech.espeak import HOW_TO_GET, languages
+from pipeline.rendering.cuda import why_no_gpu
 
-WORKS, MISSING, UNUSABLE = "yes", "no", "unfit"
 COLUMNS = 118
 NO_FOLDER = f"put model files or their archives into a folder as they are, and set {MODELS_VARIABLE} to that folder"
 ENCODER = "libx264"
@@ -29,24 +32,18 @@ LONGEST_PROBE = 20.0
 """Seconds that ffmpeg may take to list its encoders."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that a person may want to use."""
-
-    section: str
-    """``heads``, ``computing``, ``speech``, ``video`` or ``files``."""
-    name: str
-    state: str
-    """`WORKS`, `MISSING` or `UNUSABLE`."""
-    detail: str
-    """What is there, or what is wrong."""
-    remedy: str = ""
-    """How to get it; empty where it works."""
-
-
 def report() -> list[Finding]:
     """Everything, in the order in which it is told. Reads the model files; the first time for a file takes seconds."""
-    return [*_heads(), *_computing(), *_speech(), _video(), *_files()]
+    return [
+        *_heads(),
+        *_computing(),
+        *_speech(),
+        _video(),
+        *_files(),
+        *doctor_place.disk(),
+        *doctor_place.hub(Hub(), REPOSITORIES),
+        *doctor_place.versions(),
+    ]
 
 
 def as_text(findings: list[Finding]) -> str:
@@ -56,7 +53,8 @@ def as_text(findings: list[Finding]) -> str:
     for section in dict.fromkeys(finding.section for finding in findings):
         lines += ["", section]
         for finding in (one for one in findings if one.section == section):
-            told = finding.detail + (f"; to get it: {finding.remedy}" if finding.remedy else "")
+            told = finding.detail + (f" in {finding.where}" if finding.where else "")
+            told += f"; to get it: {finding.remedy}" if finding.remedy else ""
             start = f"  {finding.state:<7}{finding.name:<{width}}"
             lines += textwrap.wrap(
                 told,
@@ -74,7 +72,7 @@ def _heads() -> list[Finding]:
     try:
         found = survey()
     except UserError as error:
-        findings.append(Finding("heads", "model folder", UNUSABLE, str(error), f"mend {MODELS_VARIABLE}"))
+        findings.append(Finding("heads", "model folder", UNUSABLE, str(error), f"mend {MODELS_VARIABLE}", private=True))
         found = []
     for release, about in RELEASES.items():
         mine = [model for model in found if model.release == release]
@@ -82,14 +80,21 @@ def _heads() -> list[Finding]:
             findings += [_head(model, about.title) for model in mine]
         elif not about.needs:
             findings.append(Finding("heads", about.title, MISSING, about.licence, about.how_to_get))
-    return findings
+    return [*findings, _animportrait3d()]
+
+
+def _animportrait3d() -> Finding:
+    lacking = missing_for_animportrait3d()
+    if lacking:
+        return Finding("heads", "AnimPortrait3D", MISSING, lacking, private=True)
+    return Finding("heads", "AnimPortrait3D", WORKS, "avatars of its gallery and its own files move")
 
 
 def _head(model: ModelFile, title: str) -> Finding:
     told = f"from {model.source.parent / model.name} ({model.licence})"
     if model.problem:
-        return Finding("heads", title, UNUSABLE, f"{told}: {model.problem}")
-    return Finding("heads", title, WORKS, "; ".join([told, *model.notes]))
+        return Finding("heads", title, UNUSABLE, f"{told}: {model.problem}", private=True)
+    return Finding("heads", title, WORKS, "; ".join([told, *model.notes]), private=True)
 
 
 def _computing() -> list[Finding]:
@@ -99,17 +104,10 @@ def _computing() -> list[Finding]:
         findings.append(Finding("computing", "GPU", MISSING, "no CUDA device; nothing here needs one"))
         return findings
     findings.append(Finding("computing", "GPU", WORKS, torch.cuda.get_device_name(0)))
-    if importlib.util.find_spec("gsplat") is None:
-        findings.append(
-            Finding("computing", "gsplat", MISSING, "splats are drawn on the CPU", "pip install 'gsplat>=1.5.3,<2'")
-        )
-    elif shutil.which("nvcc") is None:
-        findings.append(
-            Finding("computing", "gsplat", MISSING, "its kernels need building", "the CUDA toolkit with nvcc")
-        )
-    else:
-        findings.append(Finding("computing", "gsplat", WORKS, f"version {importlib.metadata.version('gsplat')}"))
-    return findings
+    if reason := why_no_gpu():
+        told = f"{reason}; splats are drawn on the CPU"
+        return [*findings, Finding("computing", "gsplat", MISSING, told, "pip install 'gsplat>=1.5.3,<2', and nvcc")]
+    return [*findings, Finding("computing", "gsplat", WORKS, f"version {importlib.metadata.version('gsplat')}")]
 
 
 def _speech() -> list[Finding]:
@@ -129,6 +127,7 @@ def _package(section: str, name: str, package: str, use: str) -> Finding:
 
 
 def _video() -> Finding:
+    program = ""
     try:
         program = ffmpeg_program()
         listed = subprocess.run(
@@ -137,18 +136,23 @@ def _video() -> Finding:
     except UserError as error:
         return Finding("video", "MP4", MISSING, str(error))
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("video", "MP4", UNUSABLE, f"ffmpeg does not run ({error})", "pip install imageio-ffmpeg")
+        reason = type(error).__name__
+        return Finding(
+            "video", "MP4", UNUSABLE, f"ffmpeg does not run ({reason})", "pip install imageio-ffmpeg", program
+        )
     if ENCODER.encode() not in listed.stdout:
-        return Finding("video", "MP4", UNUSABLE, f"{program} has no {ENCODER}", "pip install imageio-ffmpeg")
-    return Finding("video", "MP4", WORKS, f"{ENCODER} of {program}")
+        return Finding("video", "MP4", UNUSABLE, f"ffmpeg has no {ENCODER}", "pip install imageio-ffmpeg", program)
+    return Finding("video", "MP4", WORKS, ENCODER, where=program)
 
 
 def _files() -> list[Finding]:
     named = [Path(name).expanduser() for name in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if name.strip()]
     folders = [
-        Finding("files", "model folder", WORKS if os.path.isdir(folder) else UNUSABLE, _folder_state(folder))
+        Finding(
+            "files", "model folder", WORKS if os.path.isdir(folder) else UNUSABLE, _folder_state(folder), private=True
+        )
         for folder in named
-    ] or [Finding("files", "model folder", MISSING, "only Anny is used", NO_FOLDER)]
+    ] or [Finding("files", "model folder", MISSING, "only Anny is used", NO_FOLDER, private=True)]
     return [*folders, _cache()]
 
 
@@ -161,5 +165,9 @@ def _cache() -> Finding:
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
     nearest = next(place for place in (folder, *folder.parents) if place.exists())
     if not os.access(nearest, os.W_OK):
-        return Finding("files", "converted models", UNUSABLE, f"{folder} cannot be written; free that folder")
-    return Finding("files", "converted models", WORKS, f"{folder} ({size:.0f} MB; it may be deleted at any time)")
+        return Finding(
+            "files", "converted models", UNUSABLE, f"{folder} cannot be written; free that folder", private=True
+        )
+    return Finding(
+        "files", "converted models", WORKS, f"{folder} ({size:.0f} MB; it may be deleted at any time)", private=True
+    )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import platform
+import re
+from importlib.metadata import PackageNotFoundError
+
+import gradio
 import pytest
 
-from pipeline import doctor
+from pipeline import doctor, doctor_place
 from pipeline.__main__ import main
 from pipeline.errors import UserError
 from pipeline.heads.model_files import MODELS_VARIABLE
+from pipeline.hub.client import Hub
+from pipeline.hub.repositories import REPOSITORIES
 from tests.heads.models import write_flame
 
 COLUMNS = 118
@@ -63,12 +70,11 @@ def test_without_anything_it_says_how_to_get_it(monkeypatch):
 def test_a_device_without_its_compiler(monkeypatch):
     monkeypatch.setattr(doctor.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(doctor.torch.cuda, "get_device_name", lambda index: "NVIDIA T4")
-    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    monkeypatch.setattr(doctor, "why_no_gpu", lambda: "gsplat's kernels need building, for which nvcc is missing")
     found = by_name(doctor._computing())
     assert found["GPU"].detail == "NVIDIA T4"
     assert found["gsplat"].state == doctor.MISSING
-    assert "nvcc" in found["gsplat"].remedy
+    assert "nvcc is missing; splats are drawn on the CPU" in found["gsplat"].detail
 
 
 def test_an_encoder_that_is_missing(monkeypatch, tmp_path):
@@ -81,8 +87,55 @@ def test_an_encoder_that_is_missing(monkeypatch, tmp_path):
     assert "does not run" in doctor._video().detail
 
 
-def test_no_secret_is_told(monkeypatch):
-    monkeypatch.delenv(MODELS_VARIABLE, raising=False)
-    for name in ("HF_TOKEN", "OAUTH_CLIENT_SECRET", "ANIMPORTRAIT3D_OWNER"):
-        monkeypatch.setenv(name, "s3cr3t-value")
+@pytest.mark.parametrize("name", ["HF_TOKEN", "OAUTH_CLIENT_SECRET", "ANIMPORTRAIT3D_OWNER"])
+def test_no_secret_is_told(monkeypatch, name):
+    monkeypatch.setenv(name, "s3cr3t-value")
     assert "s3cr3t-value" not in doctor.as_text(doctor.report())
+
+
+def test_a_token_is_told_of_but_not_shown(monkeypatch):
+    monkeypatch.setattr(doctor_place, "get_token", lambda: "hf_s3cr3t")
+    assert doctor_place._login().state == doctor.WORKS
+    assert "s3cr3t" not in str(doctor_place._login())
+    monkeypatch.setattr(doctor_place, "get_token", lambda: None)
+    assert doctor_place._login().state == doctor.MISSING
+    assert "hf auth login" in doctor_place._login().remedy
+
+
+def test_a_full_disk(monkeypatch, tmp_path):
+    room = doctor_place._room("cache", tmp_path / "not" / "yet")
+    assert room.state == doctor.WORKS
+    assert re.fullmatch(r"\d+\.\d GB free", room.detail)
+    assert room.where == str(tmp_path / "not" / "yet")
+    monkeypatch.setattr(doctor_place.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2e8}))
+    full = doctor_place._room("cache", tmp_path)
+    assert (full.state, full.detail) == (doctor.UNUSABLE, "0.2 GB free")
+
+
+def test_the_hub_answers(hub):
+    for repository in REPOSITORIES:
+        owner, name = repository.id.split("/")
+        (hub.root / f"{repository.kind}s" / owner / name / "files").mkdir(parents=True)
+        (hub.root / f"{repository.kind}s" / owner / name / "files" / "README.md").write_text("a gallery")
+    found = by_name(doctor_place.hub(Hub(), REPOSITORIES))
+    assert found["Hugging Face"].state == doctor.WORKS
+    assert "of onethousand, at 9f7863f91163; CC-BY-4.0" in found["Portrait3D_gallery"].detail
+    assert "pinned when first opened" in found["AnimPortrait3D_gallery"].detail
+
+
+def test_offline_the_hub_is_not_asked(monkeypatch):
+    found = by_name(doctor_place.hub(Hub(), REPOSITORIES))
+    assert found["Hugging Face"].state == doctor.MISSING
+    assert "HF_HUB_OFFLINE" in found["Hugging Face"].detail
+
+
+def test_versions_are_those_that_run(monkeypatch):
+    found = by_name(doctor_place.versions())
+    assert found["Python"].detail == platform.python_version()
+    assert found["gradio"].detail == gradio.__version__
+
+    def not_installed(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor_place, "version", not_installed)
+    assert by_name(doctor_place.versions())["spaces"].state == doctor.MISSING

@@ -54,12 +54,21 @@ def ids_of(person: str) -> tuple[str, ...]:
     return tuple(person.split())
 
 
+def user_name(request: gr.Request | None) -> str | None:
+    """What a logged-in visitor is called on Hugging Face, None for who is not logged in."""
+    return _userinfo(request).get("preferred_username")
+
+
 def _login(request: gr.Request | None) -> str | None:
     """What Hugging Face calls the user for good (``sub``; the name can change), None for who is not logged in."""
+    return _userinfo(request).get("sub")
+
+
+def _userinfo(request: gr.Request | None) -> dict[str, Any]:
     scope: Any = getattr(getattr(request, "request", None), "scope", None) or {}
     info = (scope.get("session") or {}).get("oauth_info") or {}
     expired = info.get("expires_at") is not None and info["expires_at"] < time.time()
-    return None if expired else (info.get("userinfo") or {}).get("sub")
+    return {} if expired else (info.get("userinfo") or {})
 
 
 def _hash(kind: str, secret: str) -> str:

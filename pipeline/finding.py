@@ -1,0 +1,26 @@
+"""`Finding`: one line of what the doctor tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WORKS, MISSING, UNUSABLE = "yes", "no", "unfit"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a person may want to use."""
+
+    section: str
+    """``heads``, ``computing``, ``speech``, ``video``, ``files``, ``disk``, ``hub`` or ``versions``."""
+    name: str
+    state: str
+    """`WORKS`, `MISSING` or `UNUSABLE`."""
+    detail: str
+    """What is there, or what is wrong."""
+    remedy: str = ""
+    """How to get it; empty where it works."""
+    where: str = ""
+    """File or folder that it is about, for the eyes of whoever runs this place."""
+    private: bool = False
+    """Whether all of it is for those eyes alone."""
