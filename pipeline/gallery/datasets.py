@@ -22,7 +22,7 @@ from pipeline.formats.glb import write_avatar_glb
 from pipeline.gallery.source import Described
 from pipeline.gallery.thumbnails import LARGEST_PICTURE, Layout
 from pipeline.hub.card import FOLDER, ROW
-from pipeline.hub.client import Hub
+from pipeline.hub.client import BUILT, Hub
 from pipeline.hub.errors import Damaged
 from pipeline.hub.line import Cancel, Progress
 from pipeline.hub.listing import LONGEST_LICENCE, HubFile, Listing
@@ -94,7 +94,7 @@ class DatasetSource:
         self, hub: Hub, repository: Repository, files: dict[str, str], progress: Progress, cancel: Cancel, whole: bool
     ) -> Path:
         folder = PurePosixPath(files["folder"])
-        target = hub.cache_dir / "avatars" / repository.folder / hub.commit(repository, cancel) / folder
+        target = hub.cache_dir / BUILT / repository.folder / hub.commit(repository, cancel) / folder
         if (target / CONFIG).is_file():
             return target
         own = self.parts(hub.listing(repository, cancel)).get(str(folder))

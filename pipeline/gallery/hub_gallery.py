@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from pipeline.errors import UserError
@@ -25,6 +26,8 @@ from pipeline.hub.listing import Listing
 
 REFRESH_SECONDS = 300.0
 """After so long a refresh ends; the next one goes on from there."""
+MOST_HEADS = 2000
+"""Of one gallery that are read; the published ones have some hundreds."""
 MANIFEST = "manifest.json"
 
 
@@ -78,8 +81,8 @@ class HubGallery:
     def _refresh(self, cancel: Cancel, end: float) -> None:
         listing = self._listing(cancel)
         at = replace(self.source.repository, revision=listing.commit)
-        parts = self.source.parts(listing)
-        states = {part: state_of(files) for part, files in parts.items()}
+        parts = islice(self.source.parts(listing).items(), MOST_HEADS)
+        states = {part: state_of(files) for part, files in parts}
         known = self._manifest()
         if known.commit == listing.commit and known.read == states:
             return
@@ -91,13 +94,15 @@ class HubGallery:
                 for described in self.source.describe(self._hub, at, part, known.ids, cancel):
                     known = known.with_head(self._head(described, part))
                     self._save(known)
-                    if cancel() or time.monotonic() > end:
+                    if cancel() or time.monotonic() > end or len(known.heads) >= MOST_HEADS:
                         return
                 known = known.with_read(part, state)
             except Damaged:
                 continue  # the next refresh tries again
         self._save(known)
         self._sweep(known)
+        if self.source.follows:
+            self._hub.forget_others(self.source.repository, listing.commit)
 
     def _listing(self, cancel: Cancel) -> Listing:
         if self.source.follows:

@@ -7,13 +7,15 @@ What is on disk is used without asking: a file of a pinned commit never changes.
 | pins.json | the commit that was first seen of every repository whose table entry names none |
 | listings/<repository>/<commit>.json | what the repository holds at that commit |
 | files/<repository>/<commit>/… | files, whole and checked |
-| incomplete/ | what has come of the others |
+| built/<repository>/<commit>/… | what was made here from files |
+| incomplete/ | what has come of other files |
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,10 +33,13 @@ from pipeline.hub.incomplete import check, check_bytes, taken
 from pipeline.hub.line import Cancel, Deadlines, Line, Progress, Span
 from pipeline.hub.listing import COMMIT, HubFile, Listing
 from pipeline.hub.remote_zip import RemoteFile, RemoteZip
-from pipeline.hub.repositories import REPOSITORIES, Repository
+from pipeline.hub.repositories import Repository
 
 REACHABLE_SECONDS = 3.0
+DATA_SETS = Repository("its list of data sets", "dataset", None, "", "asked for to see whether the Hub answers")
 PINS = "pins.json"
+BUILT = "built"
+"""Folder of what was made here from files of a commit."""
 MEMBERS = ".members"
 """After the name of a zip: the folder of members that came alone."""
 
@@ -84,10 +89,9 @@ class Hub:
 
     def reachable(self) -> str | None:
         """None when the Hub answers within `REACHABLE_SECONDS`, else one sentence why not."""
-        asked = REPOSITORIES[0]
         try:
-            with Line(asked, self._token, Deadlines(REACHABLE_SECONDS, REACHABLE_SECONDS)) as line:
-                line.answer(self._description(asked, "main"), never)
+            with Line(DATA_SETS, self._token, Deadlines(REACHABLE_SECONDS, REACHABLE_SECONDS)) as line:
+                line.answer(f"{self.endpoint}/api/datasets?limit=1", never)
         except HubError as error:
             return str(error)
         return None
@@ -198,6 +202,17 @@ class Hub:
                 self.download(repository, filename, progress, cancel)
                 self._bring_member(repository, filename, member, limit, target, progress, cancel)
         return target
+
+    def forget_others(self, repository: Repository, commit: str) -> None:
+        """Delete what is kept of other commits than this one, of a repository that goes on."""
+        for place in ("files", "listings", BUILT):
+            for old in (self.cache_dir / place / repository.folder).glob("*"):
+                if old.stem == commit:
+                    continue
+                if old.is_dir():
+                    shutil.rmtree(old, ignore_errors=True)
+                else:
+                    old.unlink(missing_ok=True)
 
     def _bring_member(
         self,

@@ -77,6 +77,8 @@ def _refused(error: HfHubHTTPError, name: str, address: str) -> HubError:
     status = error.response.status_code
     if isinstance(error, GatedRepoError):
         return HubError(f"{name} is given only to those who accept its licence; do so at {address}, then {LOG_IN}")
+    if status == 401 and "Invalid credentials" in str(error):
+        return HubError(f"the Hub no longer accepts this machine's login, so it did not give {name}; {LOG_IN}")
     if status == 401:
         return HubError(f"the Hub does not show {name} to this login: it is private, or gone; {LOG_IN}")
     if isinstance(error, RepositoryNotFoundError):

@@ -61,7 +61,7 @@ class Span:
 
 
 class Line:
-    """Used by one thread, in a ``with`` block; keeps its connections between requests."""
+    """Used by one thread, in a ``with`` block and in no coroutine; keeps its connections between requests."""
 
     def __init__(self, repository: Repository, token: str | Literal[False] | None, deadlines: Deadlines) -> None:
         self.repository = repository
@@ -81,11 +81,11 @@ class Line:
 
     def answer(self, url: str, cancel: Cancel) -> Any:
         """The answer to a small question. Raises `HubError`."""
-        return self._ask(self._answer(url), cancel)
+        return self._ask(lambda: self._answer(url), cancel)
 
     def part(self, url: str, span: Span, cancel: Cancel) -> bytes:
         """A file or a part of it that fits in memory. Raises `HubError`, `NoParts`."""
-        return self._ask(self._part(url, span), cancel, span.size / SLOWEST)
+        return self._ask(lambda: self._part(url, span), cancel, span.size / SLOWEST)
 
     def save(self, url: str, span: Span, partial: Path, progress: Progress, cancel: Cancel) -> None:
         """Append to ``partial`` until it holds the whole span, going on after cuts.
@@ -107,9 +107,13 @@ class Line:
             except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
                 raise self._explained(error) from error
 
-    def _ask(self, question: Coroutine[Any, Any, Result], cancel: Cancel, more: float = 0.0) -> Result:
+    def _ask(self, question: Callable[[], Coroutine[Any, Any, Result]], cancel: Cancel, more: float = 0.0) -> Result:
+        """Asked a second time where the connection broke, which happens to one that was kept from before."""
         try:
-            return self._run(question, cancel, self._deadlines.answer + more)
+            try:
+                return self._run(question(), cancel, self._deadlines.answer + more)
+            except (httpx2.RemoteProtocolError, httpx2.ReadError):
+                return self._run(question(), cancel, self._deadlines.answer + more)
         except (
             httpx2.HTTPError,
             OfflineModeIsEnabled,

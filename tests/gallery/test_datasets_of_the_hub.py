@@ -8,7 +8,7 @@ import pytest
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
 from pipeline.errors import UserError
-from pipeline.gallery import datasets
+from pipeline.gallery import datasets, hub_gallery
 from pipeline.gallery.datasets import DatasetSource, checked_recipe
 from pipeline.gallery.hub_gallery import HubGallery
 from pipeline.hub.card import updated_card
@@ -122,6 +122,25 @@ def test_a_removed_and_a_changed_avatar(hub, gallery, publish):
     assert [(entry.id, entry.prompt) for entry in gallery.entries()] == [(f"dataset/{NAME}/two", "a blue wedge")]
 
 
+def test_old_states_leave_the_disk(gallery, publish, tmp_path):
+    publish("one/")
+    gallery.refresh()
+    old = gallery.fetch(f"dataset/{NAME}/one")
+    commit = publish("one/", "two/")
+    gallery.refresh()
+    assert not old.exists()
+    gallery.fetch(f"dataset/{NAME}/one")
+    kept = [*(tmp_path / "read").glob("files/*/*"), *(tmp_path / "read").glob("built/*/*")]
+    assert {folder.name for folder in kept} == {commit}
+
+
+def test_a_dataset_of_very_many_avatars_is_shown_in_part(gallery, publish, monkeypatch):
+    monkeypatch.setattr(hub_gallery, "MOST_HEADS", 2)
+    publish("one/", "two/", "three/")
+    gallery.refresh()
+    assert len(gallery.entries()) == 2
+
+
 def test_what_was_listed_stays_what_is_fetched(hub, gallery, publish):
     publish("one/")
     gallery.refresh()
@@ -134,7 +153,7 @@ def test_a_damaged_avatar_is_told_and_leaves_no_folder(hub, gallery, publish, tm
     gallery.refresh()
     with pytest.raises(UserError, match="damaged"):
         gallery.fetch(f"dataset/{NAME}/one")
-    assert not list((tmp_path / "read" / "avatars").rglob("config.json"))
+    assert not list((tmp_path / "read" / "built").rglob("config.json"))
 
 
 def test_an_avatar_that_is_too_large_is_refused_before_it_comes(hub, gallery, publish, monkeypatch):

@@ -12,15 +12,15 @@ import pytest
 from huggingface_hub import constants
 
 from pipeline.hub import incomplete, line
-from pipeline.hub.client import Hub
-from pipeline.hub.errors import Cancelled, HubError
+from pipeline.hub.client import ANONYMOUS, Hub
+from pipeline.hub.errors import Cancelled, Damaged, HubError
 from pipeline.hub.line import Deadlines
 from pipeline.hub.listing import parse
 from pipeline.hub.repositories import REPOSITORIES, Repository
 from tests.hub.faults import Fault
 
 HEADS = Repository("somebody/heads", "dataset", None, "CC0-1.0", "tests")
-LARGE = np.random.default_rng(0).bytes(3_000_000)
+LARGE = np.random.default_rng(0).bytes(900_000)
 FILES = {"a/large.bin": LARGE, "small.txt": b"a small file"}
 QUICK = Deadlines(answer=0.8, silence=0.5)
 
@@ -88,26 +88,26 @@ def test_a_pinned_commit_is_asked_for_by_its_name(hub, reader):
 
 
 def test_goes_on_after_a_cut_from_where_it_stopped(hub, reader):
-    hub.faults.append(Fault("/storage/*", times=1, cut_after=1_000_000))
+    hub.faults.append(Fault("/storage/*", times=1, cut_after=300_000))
     assert reader.download(HEADS, "a/large.bin").read_bytes() == LARGE
-    assert ranges(hub, "large.bin") == [None, f"bytes=1000000-{len(LARGE) - 1}"]
+    assert ranges(hub, "large.bin") == [None, f"bytes=300000-{len(LARGE) - 1}"]
 
 
 def test_goes_on_with_what_an_earlier_attempt_has_left(hub, reader, monkeypatch):
     monkeypatch.setattr(line, "RETRY_SECONDS", (0.01, 0.01))
-    hub.faults.append(Fault("/storage/*", times=1, cut_after=1_000_000))
+    hub.faults.append(Fault("/storage/*", times=1, cut_after=300_000))
     hub.faults.append(Fault("/storage/*", cut_after=0))
     with pytest.raises(HubError, match=r"broke over somebody/heads; try again, it goes on from there"):
         reader.download(HEADS, "a/large.bin")
     hub.faults.clear()
     hub.requests.clear()
     assert Hub(cache_dir=reader.cache_dir).download(HEADS, "a/large.bin").read_bytes() == LARGE
-    assert ranges(hub, "large.bin") == [f"bytes=1000000-{len(LARGE) - 1}"]
+    assert ranges(hub, "large.bin") == [f"bytes=300000-{len(LARGE) - 1}"]
     assert stored(reader) == []
 
 
 def test_begins_again_where_the_server_ignores_where_to_go_on(hub, reader):
-    hub.faults.append(Fault("/storage/*", times=1, cut_after=1_000_000))
+    hub.faults.append(Fault("/storage/*", times=1, cut_after=300_000))
     hub.faults.append(Fault("/storage/*", no_ranges=True))
     assert reader.download(HEADS, "a/large.bin").read_bytes() == LARGE
 
@@ -122,7 +122,7 @@ def test_wrong_bytes_are_deleted_and_told(hub, reader, name):
 
 
 def test_cancel_while_the_bytes_are_slow(hub, reader):
-    hub.faults.append(Fault("/storage/*", pace=300_000))
+    hub.faults.append(Fault("/storage/*", pace=200_000))
     pressed = threading.Event()
     with pytest.raises(Cancelled):
         reader.download(HEADS, "a/large.bin", lambda done, total: done and pressed.set(), pressed.is_set)
@@ -233,22 +233,52 @@ def test_no_network_is_told(tmp_path, hub):
 
 
 def test_reachable(hub, tmp_path):
-    hub.write("datasets", REPOSITORIES[0].id, {"README.md": b"hello"})
     assert Hub(cache_dir=tmp_path).reachable() is None
+    hub.faults.append(Fault("*", status=503))
+    assert "fault of its own (503)" in Hub(cache_dir=tmp_path).reachable()
+
+
+def test_a_small_file_is_read_and_not_kept(hub, reader):
+    hub.faults.append(Fault("*/small.txt", times=1, cut_after=3))
+    assert reader.read(HEADS, "small.txt", 100) == FILES["small.txt"]
+    assert not (reader.cache_dir / "files").exists()
+
+
+def test_a_small_file_is_checked(hub, reader):
+    with pytest.raises(Damaged, match=r"has 900,000 bytes, more than the 100 allowed"):
+        reader.read(HEADS, "a/large.bin", 100)
+    hub.faults.append(Fault("*/small.txt", wrong_bytes=True))
+    with pytest.raises(Damaged, match="checksum is wrong"):
+        reader.read(HEADS, "small.txt", 100)
+
+
+def test_a_login_that_is_no_longer_valid_is_told(hub, tmp_path):
+    hub.write("datasets", HEADS.id, FILES)
+    hub.faults.append(Fault("*", status=401, message="Invalid credentials in Authorization header"))
+    with pytest.raises(HubError, match="no longer accepts this machine's login"):
+        Hub(token="hf_old", cache_dir=tmp_path).list_files(HEADS)
+
+
+def test_a_stranger_sends_no_token(hub, tmp_path, monkeypatch):
+    hub.write("datasets", HEADS.id, FILES)
+    monkeypatch.setenv("HF_TOKEN", hub.log_in("somebody"))
+    Hub(cache_dir=tmp_path / "known").list_files(HEADS)
+    Hub(token=ANONYMOUS, cache_dir=tmp_path / "unknown").list_files(HEADS)
+    assert [asked.user for asked in hub.requests] == ["somebody", None]
 
 
 def test_too_little_room_is_told_before_anything_comes(hub, reader, monkeypatch):
     reader.list_files(HEADS)
     hub.requests.clear()
     monkeypatch.setattr(incomplete, "DISK_MARGIN", 1 << 60)
-    with pytest.raises(HubError, match=r"a/large.bin needs 3.0 MB more and .* free"):
+    with pytest.raises(HubError, match=r"a/large.bin needs 0.9 MB more and .* free"):
         reader.download(HEADS, "a/large.bin")
     assert hub.requests == []
 
 
 def test_a_disk_that_becomes_full_is_told_and_gets_its_room_back(hub, reader):
     def full(done, total):
-        if done > 1_000_000:
+        if done > 300_000:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(HubError, match=r"the disk became full while a/large.bin was coming"):
@@ -257,7 +287,7 @@ def test_a_disk_that_becomes_full_is_told_and_gets_its_room_back(hub, reader):
 
 
 def test_two_at_once_bring_one_file_once(hub, reader):
-    hub.faults.append(Fault("/storage/*", pace=6_000_000))
+    hub.faults.append(Fault("/storage/*", pace=2_000_000))
     got: list[Path] = []
     threads = [threading.Thread(target=lambda: got.append(reader.download(HEADS, "a/large.bin"))) for _ in range(3)]
     for thread in threads:
@@ -269,7 +299,7 @@ def test_two_at_once_bring_one_file_once(hub, reader):
 
 
 def test_waiting_for_the_other_can_be_called_off(hub, reader):
-    hub.faults.append(Fault("/storage/*", pace=1_000_000))
+    hub.faults.append(Fault("/storage/*", pace=200_000))
     stop = threading.Event()
 
     def first():
