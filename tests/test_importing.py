@@ -72,7 +72,7 @@ def test_splats_lie_where_animportrait3d_puts_them(imported, models, animportrai
     vertices = smplx_vertices(head, torch.zeros(1, 100), at_rest, np.pi / 3)[0].numpy()
     lids = (assets.eyelids.numpy() * params["fitted_eyelid_params"][0][:, None, None]).sum(0)
     vertices[assets.flame_ids] += lids
-    origin = (vertices[body] - rig.vertices[: len(body)].numpy()).mean(0)
+    origin = (vertices[body] - rig.vertices[: len(body)].numpy()).mean(0, dtype=np.float64)
     corners = assets.crop[segments(smplx_arrays()["f"], assets.crop, tooth_row(1.0)[1])["valid_face"].numpy()]
     on_body = (corners < len(vertices)).all(1)[table["binding_0"].astype(int)]
     a, b, c = vertices[corners[table["binding_0"].astype(int)[on_body]].T] - origin
