@@ -53,11 +53,9 @@ def as_text(findings: list[Finding]) -> str:
     for section in dict.fromkeys(finding.section for finding in findings):
         lines += ["", section]
         for finding in (one for one in findings if one.section == section):
-            told = finding.detail + (f" in {finding.where}" if finding.where else "")
-            told += f"; to get it: {finding.remedy}" if finding.remedy else ""
             start = f"  {finding.state:<7}{finding.name:<{width}}"
             lines += textwrap.wrap(
-                told,
+                finding.told(),
                 COLUMNS,
                 initial_indent=start,
                 subsequent_indent=" " * len(start),

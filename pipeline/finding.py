@@ -24,3 +24,8 @@ class Finding:
     """File or folder that it is about, for the eyes of whoever runs this place."""
     private: bool = False
     """Whether all of it is for those eyes alone."""
+
+    def told(self, everything: bool = True) -> str:
+        """Detail and remedy in one clause; without ``everything`` not `where`."""
+        at = f" in {self.where}" if self.where and everything else ""
+        return self.detail + at + (f"; to get it: {self.remedy}" if self.remedy else "")

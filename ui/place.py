@@ -12,7 +12,7 @@ import gradio as gr
 from pipeline.doctor import report
 from pipeline.finding import MISSING, WORKS, Finding
 from ui.people import user_name
-from ui.sentences import capitalised, plain, sentences
+from ui.sentences import plain, sentences
 from ui.settings import owner
 
 FRESH_SECONDS = 60.0
@@ -68,10 +68,7 @@ def as_markdown(findings: list[Finding], everything: bool) -> str:
 
 
 def _row(one: Finding, everything: bool) -> str:
-    told = one.detail + (f" in {one.where}" if one.where and everything else "")
-    told = capitalised(told) if " " in told else told
-    told += f" To get it: {one.remedy}." if one.remedy else ""
-    return f"| {MARKS.get(one.state, '!')} | {plain(one.name)} | {plain(told)} |"
+    return f"| {MARKS.get(one.state, '!')} | {plain(one.name)} | {plain(one.told(everything))} |"
 
 
 def place_panel() -> None:

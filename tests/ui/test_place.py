@@ -33,8 +33,8 @@ def asked_by(host="10.0.0.7", user=None, **headers):
 def test_visitors_see_what_works_and_no_folder():
     told = place.as_markdown(FOUND, everything=False)
     assert told.startswith(place.NO_GPU)
-    assert "| ✓ | Anny | Built in \\(CC0\\). |" in told
-    assert "| ✓ | cache | 3.0 GB free. |" in told
+    assert "| ✓ | Anny | built in \\(CC0\\) |" in told
+    assert "| ✓ | cache | 3.0 GB free |" in told
     assert "somebody" not in told
     assert "login" not in told
     assert "Files" not in told
@@ -44,6 +44,7 @@ def test_the_operator_sees_all():
     told = place.as_markdown(FOUND, everything=True)
     assert told.count("somebody") == 3
     assert "| ! | model folder |" in told
+    assert "3.0 GB free in /home/somebody/.cache" in told
 
 
 def test_nothing_in_it_is_markup():
