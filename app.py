@@ -11,6 +11,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import spaces  # noqa: F401 — on ZeroGPU it takes CUDA's place, which nothing may have touched before
 
 from pipeline.errors import UserError
+from ui.gallery_heads import build_first
 from ui.page import build_page, launch_options
 from ui.workshop import Workshop
 
@@ -24,9 +25,15 @@ def main() -> None:
         sys.exit(2)
     page = build_page(workshop)
     page.launch(**launch_options(), prevent_thread_lock=True)
-    threading.Thread(target=workshop.warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=warm_up, args=(workshop,), name="warm-up", daemon=True).start()
     threading.Thread(target=workshop.keep_tidy, name="keep-tidy", daemon=True).start()
     page.block_thread()
+
+
+def warm_up(workshop: Workshop) -> None:
+    """Make what greets visitors, then what they see first in the gallery."""
+    workshop.warm_up()
+    build_first(workshop.maker)
 
 
 if __name__ == "__main__":

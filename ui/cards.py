@@ -53,6 +53,10 @@ class CardsView(GradioModel):
     sources: list[Source]
 
 
+SCHEMA = CardsView.model_json_schema()
+"""Made once: Gradio asks for it again for every visitor, in the thread that serves them all."""
+
+
 class Cards(gr.HTML):
     """Squares to choose a head from.
 
@@ -82,7 +86,7 @@ class Cards(gr.HTML):
         return value
 
     def api_info(self) -> dict[str, Any]:
-        return CardsView.model_json_schema()
+        return SCHEMA
 
     def example_payload(self) -> Any:
         return None

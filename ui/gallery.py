@@ -15,7 +15,7 @@ from pipeline.gallery import Entry, builtin
 from pipeline.gallery.datasets import GALLERIES_VARIABLE, DatasetSource
 from pipeline.gallery.hub_gallery import HubGallery, hub_galleries
 from pipeline.heads.model_cache import cache_folder
-from pipeline.hub.client import Hub
+from pipeline.hub.client import ANONYMOUS, Hub
 from pipeline.importing import import_avatar
 from pipeline.recipe import Recipe
 from ui.create import Created, present
@@ -62,7 +62,7 @@ def _operators(named: str | None) -> dict[str, HubGallery]:
 @lru_cache(MOST_GALLERIES)
 def _added(name: str) -> HubGallery:
     """A visitor's data set, read as a stranger does: this machine's login would show them what is private."""
-    return HubGallery(DatasetSource(name), Hub(token=False, cache_dir=cache_folder() / "hub-public"))
+    return HubGallery(DatasetSource(name), Hub(token=ANONYMOUS, cache_dir=cache_folder() / "hub-public"))
 
 
 def entries(workshop: Workshop, person: str, datasets: Sequence[str] = ()) -> list[Entry]:
@@ -97,7 +97,7 @@ def open_entry(
     if source == "mine":
         made = workshop.open(entry_id.partition("/")[2], person)
     elif source == "builtin":
-        made = _passing_copy(workshop, builtin_folder(entry_id, report), person)
+        made = _passing_copy(workshop, builtin_folder(workshop.maker, entry_id, report), person)
     else:
         made = _passing_copy(workshop, _fetched(entry_id, report, cancel), person)
     (workshop.folder(made.id) / ENTRY).write_text(entry_id, encoding="utf-8")
@@ -130,7 +130,7 @@ def attribution(entry_id: str) -> str:
     """Markdown: where a head comes from and what may be done with it."""
     source = source_of(entry_id)
     if source == "mine":
-        return "Made by you"
+        return "Yours"
     if source == "builtin":
         return f"Built-in head · {builtin.LICENCE}"
     repository = _gallery(entry_id).source.repository

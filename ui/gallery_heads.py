@@ -7,47 +7,52 @@ import json
 import os
 import shutil
 import threading
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from pipeline.animportrait3d import AnimPortrait3DPipeline
 from pipeline.avatar_folder import save_avatar_folder
+from pipeline.errors import UserError
 from pipeline.files import PARTIAL_SUFFIX
 from pipeline.gallery import builtin
 from pipeline.heads.model_cache import cache_folder
 from pipeline.importing import import_avatar
-from ui.making import Report
+from ui.making import Maker, Report
 
 PACKAGE = Path(__file__).parents[1] / "pipeline"
 MOST_IMPORTED = 8
 """Imported heads that stay in the cache, up to 150 MB each; the one that was left alone for longest goes first."""
-_making = threading.Lock()
+FIRST = 4
+"""Built-in heads that are made before anybody asks: the cards in sight on a small screen."""
+IDLE_SECONDS = 0.5
+"""Between two looks whether the machine is free."""
+_building, _importing = threading.Lock(), threading.Lock()
 
 
-def builtin_folder(entry_id: str, report: Report) -> Path:
-    """The avatar folder of a built-in head, built unless this very version has built it before.
+def builtin_folder(maker: Maker, entry_id: str, report: Report) -> Path:
+    """The avatar folder of a built-in head, made unless this very version has made it before.
 
     Raises `UserError` for an unknown id and where the cache cannot be written.
     """
     recipe = builtin.recipe(entry_id)
     name = entry_id.partition("/")[2]
     folder = _cache("builtin") / name / _digest({**asdict(recipe), "made by": _version()})
-    with _making:  # two at once would take twice as long each
+    with _building:  # whoever comes second finds it made
         if not is_whole(folder):
-            report(0.2, "Building the head")
-            output = AnimPortrait3DPipeline()(recipe.prompt, seed=recipe.seed, attributes=recipe.attributes)
-            report(0.75, "Packing it for the browser")
-            save_avatar_folder(output.avatars[0], output.recipes[0], folder)
+            maker.build(folder, recipe.prompt, recipe.seed, recipe.attributes, report)
             _keep_newest(folder.parent, 1)
     return folder
 
 
-def is_built(entry_id: str) -> bool:
-    """Whether `builtin_folder` would answer at once."""
-    recipe = builtin.recipe(entry_id)
-    place = _cache("builtin") / entry_id.partition("/")[2]
-    return is_whole(place / _digest({**asdict(recipe), "made by": _version()}))
+def build_first(maker: Maker) -> None:
+    """Make the heads that a visitor sees first, one by one while nobody waits for a head of their own."""
+    for entry in builtin.entries()[:FIRST]:
+        while maker.busy:
+            time.sleep(IDLE_SECONDS)
+        with suppress(UserError):  # whoever opens the head is told
+            builtin_folder(maker, entry.id, lambda share, what: None)
 
 
 def imported_folder(source: Path, entry_id: str, report: Report) -> Path:
@@ -58,7 +63,7 @@ def imported_folder(source: Path, entry_id: str, report: Report) -> Path:
     stamp = source.stat()
     key = _digest({"id": entry_id, "size": stamp.st_size, "time": stamp.st_mtime_ns, "made by": _version()})
     folder = _cache("imported") / key
-    with _making:
+    with _importing:  # two at once would take twice the memory
         if is_whole(folder):
             os.utime(folder)
             return folder

@@ -81,27 +81,49 @@ class Maker:
         """Whether `warm_up` has ended."""
         return self._warm.is_set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a head is being made."""
+        return self._making.locked()
+
     def make(self, place: Path, prompt: str, seed: int, attributes: dict[str, str], head: str, report: Report) -> Made:
         """Make an avatar in the work folder ``place``, whose name is its id, after those asked for before.
 
         Raises `UserError` for a prompt, seed, attributes or head that cannot be used.
         """
-        if not self.warm:
-            report(0.05, "Warming up; the first head takes a few seconds longer")
-        elif self._making.locked():
-            report(0.05, "Waiting for the head before yours")
+        self._tell_wait(report)
         return self._make(place, prompt, seed, attributes, head, report)
 
+    def build(self, folder: Path, prompt: str, seed: int, attributes: dict[str, str], report: Report) -> None:
+        """Make an avatar folder on the free head that is nobody's, after those asked for before.
+
+        Raises `UserError` as `make` does, and where ``folder`` cannot be written.
+        """
+        self._tell_wait(report)
+        self._build(folder, prompt, seed, attributes, "anny", report)
+
+    def _tell_wait(self, report: Report) -> None:
+        if not self.warm:
+            report(0.05, "Warming up; the first head takes a few seconds longer")
+        elif self.busy:
+            report(0.05, "Waiting for the head before yours")
+
     def _make(self, place: Path, prompt: str, seed: int, attributes: dict[str, str], head: str, report: Report) -> Made:
+        recipe, avatar = self._build(place / "avatar", prompt, seed, attributes, head, report)
+        made = Made(place.name, place / "avatar", recipe, avatar)
+        write_viewer_glb(made)
+        return made
+
+    def _build(
+        self, folder: Path, prompt: str, seed: int, attributes: dict[str, str], head: str, report: Report
+    ) -> tuple[Recipe, SplatAvatar]:
         with self._making:
             report(0.1, "Reading the sentence")
             steps = _reporting(report)
             output = self._pipe(prompt, seed=seed, attributes=attributes, head=head, callback_on_step_end=steps)
-            made = Made(place.name, place / "avatar", output.recipes[0], output.avatars[0])
-            save_avatar_folder(made.avatar, made.recipe, made.folder)
-            write_viewer_glb(made)
+            save_avatar_folder(output.avatars[0], output.recipes[0], folder)
         give_back_freed_memory()
-        return made
+        return output.recipes[0], output.avatars[0]
 
 
 def _reporting(report: Report) -> StepCallback:

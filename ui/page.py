@@ -16,6 +16,8 @@ from ui.greeting import wire_greeting
 from ui.library_calls import LibraryCalls
 from ui.making import Report
 from ui.people import person_of
+from ui.place import place_panel
+from ui.publish import publish_part, wire_publish
 from ui.result import result_bar
 from ui.sentences import sentences
 from ui.settings import has_login, settings_tab
@@ -58,6 +60,8 @@ def build_page(workshop: Workshop) -> gr.Blocks:
             with gr.Column(scale=5, min_width=320, elem_id="stage"):
                 viewer = AvatarViewer(label="viewer", elem_id="viewer", padding=False)
                 result = result_bar()
+                publishing = publish_part()
+        place_panel()
         greeting = wire_greeting(workshop, page, result, avatar_id, viewer, key)
         animating = AnimateWiring(workshop, moving, avatar_id, viewer)
         animating.wire()
@@ -68,6 +72,7 @@ def build_page(workshop: Workshop) -> gr.Blocks:
         clicks = [making["make"].click, making["prompt"].submit, making["dice"].click]
         gr.on(clicks, None, cancels=[greeting, *opening], **QUIET)  # the last press wins
         wire_download(workshop, result, avatar_id)
+        wire_publish(workshop, publishing, avatar_id, key)
         LibraryCalls(workshop).wire(avatar_id, key, [avatar_id, viewer, result["about"], result["glb"]])
     return page.queue(max_size=LONGEST_QUEUE, default_concurrency_limit=1)
 
