@@ -82,6 +82,16 @@ def test_it_is_the_same_avatar_again(made, folder, models):
     assert torch.equal(portrait(again, 96), portrait(avatar, 96))
 
 
+def test_an_avatar_that_was_stored_before_still_opens(folder, models, tmp_path):
+    """Its identity has neither assets nor a fit."""
+    (tmp_path / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes())
+    config = json.loads((folder / CONFIG).read_text())
+    for name in ("assets", "fit"):
+        del config["model"][name]
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    assert load_avatar_folder(tmp_path).rig.model == load_avatar_folder(folder).rig.model
+
+
 def test_without_the_model_file_there_is_a_sentence(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("ANIMPORTRAIT3D_MODELS", str(tmp_path))
     from pipeline.heads.licensed_person import stored_person

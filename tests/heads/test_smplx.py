@@ -108,6 +108,15 @@ def test_assets_make_their_mesh(with_assets):
     assert ((normals * outwards).sum(1) > 0).float().mean() > 0.8
 
 
+def test_another_person_of_the_same_model_is_not_read_again(with_assets, smplx_file, asset_folder):
+    shape = torch.randn(300, generator=torch.manual_seed(5)).tolist()
+    other, alone = with_assets.of_shape(shape), SmplxHead(smplx_file, shape, asset_folder)
+    assert other._body is with_assets._body
+    assert torch.equal(other.rig.vertices, alone.rig.vertices)
+    assert torch.equal(other.rig.pose_dirs, alone.rig.pose_dirs)
+    assert not torch.equal(other.rig.vertices, with_assets.rig.vertices)
+
+
 def test_teeth_ride_on_head_and_jaw(with_assets):
     rig = with_assets.rig
     upper, lower = slice(CROP - 2 * TEETH, CROP - TEETH), slice(CROP - TEETH, CROP)
