@@ -52,5 +52,5 @@ async def _linked(workshop: Workshop, link: str) -> Created | None:
             return await asyncio.to_thread(lambda: open_entry(workshop, link, NOBODY))
         return await asyncio.to_thread(lambda: present(workshop.visit(link)))
     except UserError as error:
-        gr.Warning(html.escape(capitalised(str(error)), quote=False), title="")
+        gr.Warning(html.escape(capitalised(str(error)), quote=False), duration=30, title="This link")
         return None
