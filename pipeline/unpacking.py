@@ -20,6 +20,9 @@ BLOCK = 1 << 20
 
 def member_names(path: Path) -> set[str]:
     """Names of the files in a zip, without their folders; none where it is no zip. Raises `UserError`."""
+    with reading(path):
+        if not path.is_file():
+            return set()
     try:
         with reading(path), zipfile.ZipFile(path) as archive:
             return {PurePosixPath(name).name for name in archive.namelist()[:MOST_MEMBERS]}

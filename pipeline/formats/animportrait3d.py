@@ -128,7 +128,8 @@ class _Columns:
         self.file, self.names = file, table.dtype.names or ()
         if not 0 < len(table) <= MOST_SPLATS:
             raise UserError(f"{file} holds {len(table)} splats; 1 to {MOST_SPLATS} are read")
-        missing = [name for name in (*PROPERTIES[: -len(MASKS)],) if name not in self.names and name not in REST_NAMES]
+        needed = [name for name in PROPERTIES if name not in REST_NAMES and name not in MASKS]
+        missing = [name for name in needed if name not in self.names]
         if missing:
             raise UserError(f"{file} is no avatar of AnimPortrait3D: it has no property {missing[0]}")
         other = [name for name in self.names if table.dtype[name] not in (np.dtype("<f4"), np.dtype(">f4"))]
