@@ -15,8 +15,6 @@ from ui.gallery_refresh import Refresher
 
 NOTHING_OF_YOURS = "Nothing of yours yet: make one under Create, or open a file below."
 NOTHING_FROM_THE_HUB = "Nothing from the Hub is on this machine yet. It is looked for when this page is opened."
-REMEMBERED = "animportrait3d-datasets"
-"""Name of the browser's list of data sets that its owner added."""
 
 
 def gallery_tab() -> dict[str, Any]:
@@ -38,7 +36,7 @@ def gallery_tab() -> dict[str, Any]:
             clear = gr.Button("Remove all", size="sm", min_width=60, visible=False, elem_id="dataset-clear")
     return {
         "cards": shown, "file": file, "dataset": dataset, "add": add, "clear": clear,
-        "datasets": gr.BrowserState([], storage_key=REMEMBERED, secret=REMEMBERED),
+        "datasets": gr.JSON([], label="datasets", visible=False),
     }  # fmt: skip
 
 

@@ -15,6 +15,25 @@ from ui.workshop import Workshop
 CHOICE = "() => document.galleryChoice"
 WITH_KEY = f"(key, ...values) => [({READ_KEY})()[0], ...values]"
 """The page may ask for the cards before its field holds the browser's key."""
+RECALL = """
+() => {
+  try {
+    const names = JSON.parse(localStorage.getItem('animportrait3d-datasets'));
+    return Array.isArray(names) ? names : [];
+  } catch {
+    return [];
+  }
+}
+"""
+"""The data sets that this browser's owner added; none where it keeps nothing, which breaks `gr.BrowserState`."""
+REMEMBER = """
+(names) => {
+  try {
+    localStorage.setItem('animportrait3d-datasets', JSON.stringify(names));
+  } catch {}
+  return [names];
+}
+"""
 MARK = "(entry) => { document.querySelector('.cards-place')?.cards?.mark(entry, false); }"
 COPY = """
 async (token) => {
@@ -67,7 +86,8 @@ class GalleryWiring:
             "inputs": [key, tab["datasets"]], "outputs": tab["cards"], "api_visibility": "private",
             "show_progress": "hidden", "concurrency_limit": None, "js": WITH_KEY,
         }  # fmt: skip
-        page.load(calls.on_look, **looking)
+        page.load(None, None, tab["datasets"], js=f"() => [({RECALL})()]", **QUIET)
+        page.load(calls.on_look, **looking | {"js": f"() => [({READ_KEY})()[0], ({RECALL})()]"})
         tab["cards"].retry(calls.on_retry, **looking)
         added = gr.on(
             [tab["add"].click, tab["dataset"].submit], calls.on_add, [tab["dataset"], tab["datasets"]],
@@ -76,7 +96,9 @@ class GalleryWiring:
         added.success(calls.on_look, **looking)
         cleared = tab["clear"].click(lambda: [], None, tab["datasets"], **QUIET)
         cleared.then(calls.on_look, **looking)
-        tab["datasets"].change(lambda names: gr.Button(visible=bool(names)), tab["datasets"], tab["clear"], **QUIET)
+        tab["datasets"].change(
+            lambda names: gr.Button(visible=bool(names)), tab["datasets"], tab["clear"], js=REMEMBER, **QUIET
+        )
 
     def _wire_opening(self, others: Sequence[Any]) -> list[Any]:
         calls, tab = self.calls, self.tab
