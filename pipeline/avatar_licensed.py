@@ -105,11 +105,12 @@ def _stored_rig(identity: ModelIdentity) -> Rig:
 
 def _identity(stored: dict[str, Any]) -> ModelIdentity:
     """Avatars that were stored before have neither assets nor fit."""
+    shape = _numbers(stored["shape"])
     kind, release, content = (str(stored[name]) for name in ("kind", "release", "content"))
     assets, fit = str(stored.get("assets", "")), stored.get("fit")
     if bool(assets) != (fit is not None):
         raise ValueError("it has one of assets and fit without the other")
-    return ModelIdentity(kind, release, content, _numbers(stored["shape"]), assets, None if fit is None else _fit(fit))
+    return ModelIdentity(kind, release, content, shape, assets, None if fit is None else _fit(fit))
 
 
 def _fit(stored: dict[str, Any]) -> Fit:
