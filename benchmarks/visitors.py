@@ -33,6 +33,12 @@ ARRIVE_WITHIN = 5.0
 """Seconds from the first visitor to the last."""
 LOOK = (1.0, 3.0)
 """Seconds that a visitor looks at something before the next click."""
+CLIPS = ("talk", "emotions")
+"""What those who look round play, each on another head."""
+AMONG = 24
+"""Heads of the gallery that visitors open."""
+IN_SIGHT = 8
+"""Pictures of the gallery that a browser fetches before anybody scrolls."""
 SETTLE = 3.0
 """Seconds after the last visitor until memory is read."""
 PROMPTS = (ROOT / "examples" / "prompts.txt").read_text(encoding="utf-8").splitlines()
@@ -64,6 +70,7 @@ def run() -> list[Figure]:
         Figure(what + "told that the queue is full", full, "visitors", 0),
         Figure(what + "page and its files, p95", _p95(ours, "page"), "s", 15, peer, _p95(peer_repeats, "page")),
         Figure(what + "the greeting head, p95", _p95(ours, "greet"), "s", 3),
+        Figure(what + "a head of the gallery is opened, p95", _p95(ours, "open"), "s", 5),
         Figure(what + "a clip plays, p95", _p95(ours, "play"), "s", 3),
         Figure(what + "a head is made, p95", _p95(ours, "create"), "s", 30),
         Figure(what + "memory, last repeat above the second", _growth(ours), "MB", 50, peer, _growth(peer_repeats)),
@@ -136,7 +143,12 @@ async def _look_round(visitor: Visitor, files: Sequence[str], rng: random.Random
     await _arrive(visitor, files, rng)
     if "viewer" not in visitor:
         return
-    for clip in ("talk", "emotions"):
+    for clip in CLIPS:
+        await asyncio.sleep(rng.uniform(*LOOK))
+        with visitor.record.step("open"):
+            visitor["entry_id"] = rng.choice(_built_in(visitor)[:AMONG])["id"]  # the page's script sets it by the card
+            await visitor.happens("select", "gallery")
+            await visitor.fetch(visitor["viewer"]["avatar"])
         await asyncio.sleep(rng.uniform(*LOOK))
         with visitor.record.step("play"):
             visitor["clip"] = clip
@@ -165,6 +177,14 @@ async def _arrive(visitor: Visitor, files: Sequence[str], rng: random.Random) ->
     with visitor.record.step("greet"):
         await visitor.happens("load")
         await visitor.fetch(visitor["viewer"]["avatar"])
+    with visitor.record.step("pictures"):
+        for card in _built_in(visitor)[:IN_SIGHT]:
+            await visitor.fetch(card["picture"])
+
+
+def _built_in(visitor: Visitor) -> list[dict[str, Any]]:
+    """Cards of our own heads in the gallery."""
+    return [card for card in visitor["gallery"]["cards"] if card["source"] == "builtin"]
 
 
 def _line(repeat: Repeat) -> str:
