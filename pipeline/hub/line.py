@@ -68,7 +68,8 @@ class Line:
         self._headers = {**build_hf_headers(token=token), "Accept-Encoding": "identity"}
         self._deadlines = deadlines
         self._loop = asyncio.new_event_loop()
-        self._client = httpx2.AsyncClient(verify=_certificates(), follow_redirects=True)
+        hooks = {"request": [_refuse_offline]}
+        self._client = httpx2.AsyncClient(verify=_certificates(), follow_redirects=True, event_hooks=hooks)
 
     def __enter__(self) -> Self:
         return self
@@ -148,8 +149,6 @@ class Line:
 
     @asynccontextmanager
     async def _stream(self, url: str, headers: dict[str, str]) -> AsyncIterator[httpx2.Response]:
-        if is_offline_mode():
-            raise OfflineModeIsEnabled
         timeout = httpx2.Timeout(self._deadlines.silence, connect=self._deadlines.answer)
         request = self._client.build_request("GET", url, headers={**self._headers, **headers}, timeout=timeout)
         async with asyncio.timeout(self._deadlines.answer):
@@ -199,6 +198,11 @@ class Line:
         told = response.headers.get("Content-Range", "")
         if not told.startswith(f"bytes {span.start + had}-"):
             raise httpx2.RemoteProtocolError(f"asked for byte {span.start + had}, got {told!r}")
+
+
+async def _refuse_offline(request: httpx2.Request) -> None:
+    if is_offline_mode():
+        raise OfflineModeIsEnabled
 
 
 @cache
