@@ -257,6 +257,8 @@ class Hub:
             answer = line.answer(self._description(repository, revision), cancel)
         try:
             found = listings.parse(answer)
+            if COMMIT.fullmatch(revision) and found.commit != revision:
+                raise ValueError(f"it is of commit {found.commit}")
         except ValueError as error:
             raise explained(error, repository.id, repository.address) from error
         listings.save(found, self._listing_file(repository, found.commit))

@@ -93,6 +93,8 @@ def _refused(error: HfHubHTTPError, name: str, address: str) -> HubError:
         return HubError(f"the Hub refuses {name} to this login; look at {address}, or {LOG_IN}")
     if status == 429:
         return _too_many(error.response, name)
+    if status < 500:
+        return HubError(f"the Hub refused to give {name} (status {status}); look at {address}")
     return HubError(f"the Hub has a fault of its own ({status}) and could not give {name}; {LATER}")
 
 

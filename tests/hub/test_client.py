@@ -87,6 +87,15 @@ def test_a_pinned_commit_is_asked_for_by_its_name(hub, reader):
     assert reader.pins() == {}
 
 
+def test_an_answer_about_another_commit_is_not_believed(hub, reader, monkeypatch):
+    pinned = Repository(HEADS.id, "dataset", "0" * 40, "", "tests")
+    monkeypatch.setattr(
+        reader, "_description", lambda *_: f"{hub.url}/api/datasets/{HEADS.id}/revision/main?blobs=true"
+    )
+    with pytest.raises(HubError, match="cannot be understood"):
+        reader.list_files(pinned)
+
+
 def test_goes_on_after_a_cut_from_where_it_stopped(hub, reader):
     hub.faults.append(Fault("/storage/*", times=1, cut_after=300_000))
     assert reader.download(HEADS, "a/large.bin").read_bytes() == LARGE
@@ -165,6 +174,7 @@ def test_silence_before_a_file_is_ended_by_the_deadline(hub, reader):
         (Fault("*", status=404, error_code="RepoNotFound"), r"no longer on the Hub under this name"),
         (Fault("*", status=404, error_code="RevisionNotFound"), r"no longer has the state that is used here"),
         (Fault("*", status=429, retry_after=40), r"ask for somebody/heads again in 40 s"),
+        (Fault("*", status=418), r"refused to give somebody/heads \(status 418\)"),
         (Fault("*", status=500), r"fault of its own \(500\)"),
         (Fault("*", status=503), r"fault of its own \(503\)"),
     ],
