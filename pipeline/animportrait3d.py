@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import BaseOutput
+from huggingface_hub import HfApi, snapshot_download
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
-from pipeline.heads.anny import AnnyHead
-from pipeline.priors.procedural import Attributes, build_avatar, understand
-from pipeline.priors.procedural.surface import Head
+from pipeline.hub.card import CHECKPOINT_CARD
+from pipeline.priors import ProceduralPrior
 from pipeline.recipe import Recipe
 
+CHECKPOINT_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
+"""Configurations, weights and vocabularies."""
+PUSH_OPTIONS = ("repo_id", "commit_message", "private", "token", "create_pr")
 StepCallback = Callable[["AnimPortrait3DPipeline", int, str, dict[str, Any]], dict[str, Any]]
 """Called as (pipeline, step index, step name, tensors) at the end of each step, as diffusers does."""
 
@@ -34,13 +39,82 @@ class AnimPortrait3DOutput(BaseOutput):
 class AnimPortrait3DPipeline(DiffusionPipeline):
     """Text to animatable head.
 
-    Only the built-in procedural prior is needed: it reads the prompt as attributes and dresses the free Anny head, or a
-    licensed one, in splats, on a CPU, in about a second.
+    Only ``prior``, the built-in one where none is given, is needed: it reads the prompt as attributes and dresses the
+    free Anny head, or a licensed one, in splats. Saved, loaded and pushed to the Hub in diffusers' layout.
     """
 
-    def __init__(self) -> None:
+    _optional_components = ["prior"]  # noqa: RUF012  (diffusers' name and type)
+
+    def __init__(self, prior: ProceduralPrior | None = None) -> None:
         super().__init__()
-        self.register_to_config()
+        self.register_modules(prior=prior or ProceduralPrior())
+
+    @classmethod
+    def download(
+        cls,
+        pretrained_model_name: str,
+        *,
+        revision: str | None = None,
+        cache_dir: str | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        **others: Any,
+    ) -> str:
+        """Bring a saved pipeline from the Hub; its folder on disk. ``revision`` pins a commit.
+
+        diffusers' own takes components only from diffusers, transformers, or code in the repository. This takes those
+        that model_index.json names as installed modules, and neither code nor pickles; ``others`` choose among files of
+        kinds that are not brought at all.
+        """
+        folder = snapshot_download(
+            pretrained_model_name,
+            revision=revision,
+            cache_dir=cache_dir,
+            token=token,
+            local_files_only=local_files_only,
+            force_download=force_download,
+            allow_patterns=CHECKPOINT_FILES,
+        )
+        return str(folder)
+
+    def save_pretrained(
+        self, save_directory: str | Path, *arguments: Any, push_to_hub: bool = False, **options: Any
+    ) -> None:
+        """Save as model_index.json with a folder per component, and a card that says how to load it.
+
+        ``push_to_hub`` also sends it to ``repo_id``, by default called as the folder, with the options of
+        `push_to_hub`; other options are diffusers'.
+        """
+        pushed = {name: options.pop(name) for name in PUSH_OPTIONS if name in options}
+        super().save_pretrained(save_directory, *arguments, **options)  # type: ignore[misc]
+        card = Path(save_directory) / "README.md"
+        if not card.exists():
+            card.write_text(CHECKPOINT_CARD, encoding="utf-8")
+        if push_to_hub:
+            self.push_to_hub(**{"repo_id": Path(save_directory).name, **pushed})
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Upload AnimPortrait3DPipeline",
+        private: bool | None = None,
+        token: str | None = None,
+        create_pr: bool = False,
+    ) -> str:
+        """Save to a model repository, made when missing; the address of the commit. A card that is there stays."""
+        api = HfApi(token=token)
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        with tempfile.TemporaryDirectory(prefix="animportrait3d-push-") as folder:
+            self.save_pretrained(folder)
+            if api.file_exists(repo_id, "README.md"):
+                (Path(folder) / "README.md").unlink()
+            return str(
+                api.upload_folder(
+                    repo_id=repo_id, folder_path=folder, commit_message=commit_message, create_pr=create_pr
+                )
+            )
 
     @overload
     def __call__(
@@ -85,14 +159,13 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
         steps = _Steps(self, callback_on_step_end)
         for sentence in prompts:
             # 2. Read the prompt as attributes; the seed draws what it leaves open
-            understanding = understand(sentence, seed)
-            chosen = understanding.attributes.with_overrides(attributes or {})
+            understanding, chosen = self.prior.understand(sentence, seed, attributes or {})
             steps.done("understand")
 
-            # 3. The procedural prior: a rigged head and its splats
-            person = _person(head, chosen)
-            avatars.append(build_avatar(chosen, person))
-            recipes.append(Recipe.of(sentence, seed, attributes or {}, chosen, understanding, person.rig.model))
+            # 3. The prior: a rigged head and its splats
+            avatar = self.prior.build(chosen, head)
+            avatars.append(avatar)
+            recipes.append(Recipe.of(sentence, seed, attributes or {}, chosen, understanding, avatar.rig.model))
             steps.done("build")
 
         # 4. Return
@@ -112,16 +185,6 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
                 raise UserError("the prompt holds bytes that are no UTF-8 text; type it again")
         if not 0 <= seed < 2**32:
             raise UserError(f"seed is {seed}; it must be between 0 and {2**32 - 1}")
-
-
-def _person(head: str, attributes: Attributes) -> Head:
-    """Whom to dress in splats: the free head as the attributes shape it, or a licensed model that resembles it."""
-    person = AnnyHead(attributes.phenotype(), attributes.local_changes)
-    if head == "anny":
-        return person
-    from pipeline.heads.licensed_person import licensed_person  # smplx takes a second to import
-
-    return licensed_person(head, person)
 
 
 class _Steps:
