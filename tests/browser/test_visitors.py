@@ -54,7 +54,7 @@ def create(page: Page, url: str, prompt: str) -> Visitor:
     """Make a head as a person would, and note what the browser was told of it."""
     page.set_default_timeout(WAIT)
     page.goto(url)
-    page.wait_for_function(f"{VIEWER}?.info().complete")  # the example
+    expect(page.locator("#about")).to_contain_text("red hair", timeout=WAIT)  # the example
     page.get_by_role("tab", name="Create").click()
     page.get_by_role("tab", name="Create").click()
     page.fill("#prompt textarea", prompt)
@@ -129,6 +129,18 @@ def test_a_link_shows_one_head_until_it_is_deleted(app, browser: Browser, visito
     bert.page.goto(link)
     expect(bert.page.get_by_text("The link leads to no avatar")).to_be_visible(timeout=WAIT)
     expect(bert.page.locator("#about")).to_contain_text("red hair", timeout=WAIT)  # the example instead
+
+
+def test_a_browser_that_keeps_nothing_is_served_too(app, browser: Browser):
+    page = browser.new_page(viewport=SIZE)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('blocked') }})")
+    page.goto(app.url)
+    page.wait_for_function("/^[0-9a-f]{32}$/.test(window.animportrait3dPerson)", timeout=WAIT)
+    expect(page.locator("#gallery")).to_contain_text("Built-in", timeout=WAIT)
+    page.close()
+    assert errors == []
 
 
 def test_nobody_is_in_the_log(app, visitors, client):

@@ -292,7 +292,7 @@ def test_an_avatar_that_is_being_made_is_left_alone(workshop, source, monkeypatc
         workshop.remove_old()
         return workshop.keep(place / "avatar", RECIPE, NOBODY, listed=False)
 
-    monkeypatch.setattr(workshop._maker, "make", make)
+    monkeypatch.setattr(workshop.maker, "make", make)
     assert workshop.create("a man", 1, {}, unheard, person=NOBODY).glb.exists()
 
 
