@@ -15,10 +15,11 @@ from viewer.component import WEB
 SIZES = (256, 512, 768, 1024)
 FRAME_RATES = (24, 25, 30, 50, 60)
 BACKGROUNDS = ("grey", "white", "black", "#00b140", "transparent")
-PLOT = """
+PLOT = f"""
 const root = (window.gradio_config && window.gradio_config.root) || '';
-import(root + props.module).then(({follow}) => follow(element));
+import(root + '/gradio_api/file={WEB.as_posix()}/plot.js').then(({{follow}}) => follow(element));
 """
+"""The module is named here: a plot that changed before its tab was ever open has lost its other properties."""
 SAVED_AS = {"npz": "Clip .npz", "flame": "FLAME .npz", "arkit": "ARKit .json"}
 
 
@@ -32,7 +33,6 @@ def animate_tab() -> dict[str, Any]:
             elem_id="plot",
             js_on_load=PLOT,
             apply_default_css=False,
-            module=f"/gradio_api/file={WEB.as_posix()}/plot.js",
         )
         parts |= editor_parts()
         with gr.Row(elem_id="save-motion"):

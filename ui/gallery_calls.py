@@ -155,16 +155,16 @@ class GalleryCalls:
                 lambda report, cancel: open_file(self.workshop, Path(file), person, report), motion, progress
             )
 
-    def on_use(self, avatar_id: str) -> tuple[str, int]:
-        """Prompt and seed of the head on the stage."""
+    def on_use(self, avatar_id: str) -> tuple[str, int, Any]:
+        """Prompt and seed of the head on the stage, and the tab where they are used."""
         with sentences():
             recipe = read_recipe(self.workshop.folder(avatar_id) / "avatar")
-            return recipe.prompt, recipe.seed
+            return recipe.prompt, recipe.seed, gr.Tabs(selected="create")
 
-    def on_use_card(self, entry_id: str, key: str, request: gr.Request | None = None) -> tuple[str, int]:
-        """Prompt and seed of a card that cannot be opened."""
+    def on_use_card(self, entry_id: str, key: str, request: gr.Request | None = None) -> tuple[str, int, Any]:
+        """Prompt and seed of a card that cannot be opened, and the tab where they are used."""
         with sentences():
-            return prompt_of(self.workshop, entry_id, person_of(key, request))
+            return *prompt_of(self.workshop, entry_id, person_of(key, request)), gr.Tabs(selected="create")
 
     def on_link(self, avatar_id: str, key: str, request: gr.Request | None = None) -> str:
         """What ``?avatar=`` must say to open the head on the stage."""

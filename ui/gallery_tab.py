@@ -14,7 +14,7 @@ from ui.gallery import TITLES, source_of
 from ui.gallery_refresh import Refresher
 
 NOTHING_OF_YOURS = "Nothing of yours yet: make one under Create, or open a file below."
-NOTHING_FROM_THE_HUB = "Nothing from the Hub is on this machine yet. It is looked for when this page is opened."
+NOTHING_FROM_THE_HUB = "Nothing of it is on this machine yet: it comes from the Hub when the Hub can be reached."
 
 
 def gallery_tab() -> dict[str, Any]:
@@ -61,11 +61,10 @@ def view(entries: Sequence[Entry], hub_sources: Sequence[str], refresher: Refres
 
 
 def _hub_source(name: str, refresher: Refresher) -> Source:
-    problem = refresher.problem(name)
     return Source(
         id=name,
         title=TITLES.get(name, name.removeprefix("dataset/")),
-        empty=problem or NOTHING_FROM_THE_HUB,
-        note=problem,
+        empty=NOTHING_FROM_THE_HUB,
+        note=refresher.problem(name),
         busy=refresher.busy(name),
     )

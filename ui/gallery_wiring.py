@@ -38,14 +38,17 @@ MARK = "(entry) => { document.querySelector('.cards-place')?.cards?.mark(entry, 
 COPY = """
 async (token) => {
   const link = `${location.origin}${location.pathname}?avatar=${encodeURIComponent(token).replaceAll('%2F', '/')}`;
+  const button = document.querySelector('#link');
   try {
     await navigator.clipboard.writeText(link);
-    document.dispatchEvent(new CustomEvent('link-copied'));
+    button.classList.add('copied');
+    setTimeout(() => button.classList.remove('copied'), 2500);
   } catch {
     prompt('The link to this head:', link);
   }
 }
 """
+"""A page that may not use the clipboard shows the link instead."""
 
 
 class GalleryWiring:
@@ -131,20 +134,17 @@ class GalleryWiring:
         """What can be done with the head on the stage, wherever it came from."""
         stage, tabs = self.stage, self.stage["tabs"]
         avatar_id, key = stage["avatar_id"], stage["key"]
-        to_create, to_animate = (lambda: gr.Tabs(selected="create")), (lambda: gr.Tabs(selected="animate"))
         asked: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
-        fields = [stage["prompt"], stage["seed"]]
+        fields = [stage["prompt"], stage["seed"], tabs]
 
-        taken = stage["use"].click(self.calls.on_use, avatar_id, fields, **asked)
-        taken.success(to_create, None, tabs, **QUIET)
+        stage["use"].click(self.calls.on_use, avatar_id, fields, **asked)
         picked = self.tab["cards"].use(None, None, self.entry_id, js=CHOICE, **QUIET)
-        found = picked.then(self.calls.on_use_card, [self.entry_id, key], fields, **asked)
-        found.success(to_create, None, tabs, **QUIET)
-        stage["animate"].click(to_animate, None, tabs, **QUIET)
+        picked.then(self.calls.on_use_card, [self.entry_id, key], fields, **asked)
+        stage["animate"].click(lambda: gr.Tabs(selected="animate"), None, tabs, **QUIET)
 
         token = gr.Textbox("", label="token", visible=False)
         told = stage["link"].click(self.calls.on_link, [avatar_id, key], token, **asked)
-        told.success(None, token, None, js=COPY, **QUIET).then(lambda: gr.Info("The link is copied"), **QUIET)
+        told.success(None, token, None, js=COPY, **QUIET)
 
         outputs = [stage["link"], stage["delete"], stage["native"], self.standing, self.tab["cards"]]
         arrived = avatar_id.change(self.calls.on_stage, [avatar_id, key, self.tab["datasets"]], outputs, **QUIET)

@@ -105,16 +105,20 @@ class Cards {
     this.filter();
   }
 
-  /** What is wrong or on its way, of the sources in sight; sources with the same words share a line. */
+  /** What is wrong or on its way: of one source its own sentence, of all of them that there is something. */
   showStatus() {
     const sources = [...this.sources.values()].filter(({id}) => this.source === ALL || id === this.source);
+    const names = (some) => some.map(({title}) => title).join(', ');
     const busy = sources.filter((source) => source.busy);
-    const lines = new Map();
-    for (const {title, note, busy} of sources) if (note && !busy) lines.set(note, [...(lines.get(note) ?? []), title]);
-    const notes = [...lines].map(([note, titles]) => element('p', {}, `${titles.join(', ')}: ${note} `));
-    if (notes.length) notes.at(-1).append(element('button', {type: 'button', class: 'retry', onclick: () => this.events.retry()}, 'Retry'));
-    const waiting = busy.length ? [element('p', {class: 'waiting'}, `Loading previews: ${busy.map(({title}) => title).join(', ')} …`)] : [];
-    this.status.replaceChildren(...waiting, ...notes);
+    const failed = sources.filter((source) => source.note && !source.busy);
+    const lines = [];
+    if (busy.length) lines.push(element('p', {class: 'waiting'}, `Loading previews: ${names(busy)} …`));
+    if (failed.length) {
+      const note = this.source === ALL ? `Nothing new from the Hub now: ${names(failed)}.` : failed[0].note;
+      const retry = element('button', {type: 'button', class: 'retry', onclick: () => this.events.retry()}, 'Retry');
+      lines.push(element('p', {}, `${note} `, retry));
+    }
+    this.status.replaceChildren(...lines);
   }
 
   // ---- choosing
