@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
+from pipeline.__main__ import main
 from pipeline.avatar_folder import load_avatar_folder
 from pipeline.errors import UserError
 from pipeline.hub.errors import Cancelled, HubError
@@ -244,3 +245,17 @@ def test_the_prompt_is_no_markup_in_the_card(hub, ann, free):
     card = files_of(hub)["README.md"].read_text()
     assert PROMPT not in card
     assert "an old man &#124; with a &#42;grey&#42; beard" in card
+
+
+def test_the_command_line_publishes_with_the_machines_login(hub, free, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", hub.log_in("ann"))
+    asked = ["publish", str(free), "--to", "my-heads", "--private", "--licence", "cc0-1.0"]
+    assert main(asked) == 0
+    assert capsys.readouterr().out.startswith(f"published {hub.url}/datasets/{HEADS}/tree/main/avatars/an-old-man")
+    assert hub.repository("datasets", HEADS).private
+    assert main(asked) == 0
+    assert capsys.readouterr().out.startswith("it was there already: ")
+    assert main(["publish", str(free), "--to", "my-heads", "--licence", "mit"]) == 2
+    assert "the licence 'mit' cannot be given to this avatar; take cc-by-4.0 or" in capsys.readouterr().err
+    assert main([*asked[:4], "--private", "--pull-request", "--licence", "other"]) == 0
+    assert capsys.readouterr().out == f"published {hub.url}/datasets/{HEADS}/discussions/1\n"

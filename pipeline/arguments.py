@@ -1,0 +1,127 @@
+"""The command line's verbs and what each takes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse already exits with 2; this keeps its message to one sentence."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"error: {message} (see --help)\n")
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """The parser; ``verb`` of what it returns is the name of the verb."""
+    parser = _Parser(prog="python -m pipeline", description="Type a sentence, get a talking 3D head.")
+    verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
+
+    verb = verbs.add_parser("create", help="make an avatar from a sentence")
+    verb.add_argument("prompt", metavar="PROMPT", help='a person, e.g. "an old man with a long beard"')
+    verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="avatar folder to write")
+    verb.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="draws what the sentence leaves open (default 0)"
+    )
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="overrides what the sentence says, e.g. hair.style=bob; may be repeated; a wrong NAME lists them all",
+    )
+    verb.add_argument(
+        "--head",
+        default="anny",
+        metavar="MODEL",
+        help="anny (the default, free), or flame, smplx or a release such as flame2023 with your own model file",
+    )
+
+    verb = verbs.add_parser("animate", help="move an avatar and write a video")
+    verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
+    moved_by = verb.add_mutually_exclusive_group(required=True)
+    moved_by.add_argument(
+        "--motion",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="the files of one clip, e.g. an .npz, or an expression and a pose .npy; a .wav adds its sound",
+    )
+    moved_by.add_argument("--speech", type=Path, metavar="SOUND", help="a recording (WAV, FLAC, Ogg, MP3 or M4A)")
+    moved_by.add_argument("--say", metavar="TEXT", help="a text, spoken by eSpeak NG")
+    verb.add_argument("--transcript", metavar="TEXT", help="what is said in the recording, for lips that fit")
+    verb.add_argument(
+        "--language", default="en", metavar="CODE", help="of the text or transcript (default en), e.g. en-us, de, fr"
+    )
+    _add_choose(verb)
+    verb.add_argument(
+        "--edit",
+        default="",
+        metavar="JSON",
+        help='changes the clip, e.g. \'{"trim": [0.5, 3], "speed": 1.2, "mix": {"happy": 0.4}}\'',
+    )
+    verb.add_argument("--video", type=Path, required=True, metavar="OUT", help="OUT.mp4, or a folder for PNG frames")
+    verb.add_argument("--size", default="512", metavar="N[xM]", help="pixels of one view: 512 (the default) or 640x360")
+    verb.add_argument("--fps", type=float, metavar="F", help="frames per second (default: the clip's)")
+    verb.add_argument(
+        "--layout",
+        choices=("single", "turntable", "four"),
+        default="single",
+        help="from the front (the default), round the head, or four views",
+    )
+    verb.add_argument(
+        "--background",
+        default="grey",
+        metavar="COLOUR",
+        help="name (default grey), #rrggbb or transparent (PNG frames)",
+    )
+
+    verb = verbs.add_parser("export", help="write one pose for other programs")
+    verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
+    verb.add_argument(
+        "--format",
+        choices=("ply", "spz", "glb", "animportrait3d"),
+        required=True,
+        help="3DGS PLY, Niantic's SPZ, KHR_gaussian_splatting glTF, or AnimPortrait3D's own zip (or its .ply alone) of "
+        "an avatar that was opened from one",
+    )
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    verb.add_argument(
+        "--pose", type=Path, nargs="+", metavar="FILE", help="motion clip to take the pose from (default: at rest)"
+    )
+    verb.add_argument("--frame", type=int, default=0, metavar="N", help="frame of that clip (default 0)")
+
+    verb = verbs.add_parser("import", help="open an avatar of AnimPortrait3D's gallery, or an avatar folder as a zip")
+    verb.add_argument("avatar", type=Path, metavar="FILE", help="zip, or folder with its files")
+    verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="avatar folder to write")
+
+    verb = verbs.add_parser("inspect", help="say what motion clips and avatars hold")
+    verb.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="motion file, avatar folder or zip, .glb, .ply or .spz"
+    )
+    _add_choose(verb)
+
+    verb = verbs.add_parser("publish", help="put an avatar on the Hugging Face Hub")
+    verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
+    verb.add_argument(
+        "--to", required=True, metavar="NAME", help="data set: owner/name, or a name in your account; made when new"
+    )
+    verb.add_argument("--private", action="store_true", help="the data set is for you alone (default: for everybody)")
+    verb.add_argument(
+        "--licence", metavar="L", help="cc-by-4.0 (the default), cc0-1.0, cc-by-sa-4.0, cc-by-nc-4.0 or other"
+    )
+    verb.add_argument("--pull-request", action="store_true", help="open a pull request instead of committing")
+
+    verbs.add_parser("doctor", help="say what works on this machine, what does not, and how to get it")
+    return parser
+
+
+def _add_choose(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--choose",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="sets right what was assumed of a motion file, e.g. fps=30; may be repeated; inspect lists the choices",
+    )
