@@ -11,6 +11,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import spaces  # noqa: F401 — on ZeroGPU it takes CUDA's place, which nothing may have touched before
 
 from pipeline.errors import UserError
+from pipeline.importing import prepare_for_animportrait3d
 from ui.gallery_heads import build_first
 from ui.page import build_page, launch_options
 from ui.workshop import Workshop
@@ -31,9 +32,10 @@ def main() -> None:
 
 
 def warm_up(workshop: Workshop) -> None:
-    """Make what greets visitors, then what they see first in the gallery."""
+    """Make what greets visitors, then what they see first in the gallery, then what opening others' heads takes."""
     workshop.warm_up()
     build_first(workshop.maker)
+    prepare_for_animportrait3d()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,17 @@ def missing_for_animportrait3d() -> str:
     from pipeline.heads.fitted_person import missing_for_fitted_person  # smplx takes a second to import
 
     return missing_for_fitted_person()
+
+
+def prepare_for_animportrait3d() -> None:
+    """Make ready for the first of AnimPortrait3D's avatars, which would else wait ten seconds; without its files,
+    or with damaged ones, nothing happens before somebody opens an avatar and is told."""
+    if missing_for_animportrait3d():
+        return
+    from pipeline.heads.fitted_person import prepare_fitted_persons
+
+    with suppress(UserError):
+        prepare_fitted_persons()
 
 
 def avatar_files(path: Path) -> tuple[str, ...]:

@@ -18,8 +18,9 @@ from pipeline.export import SUFFIXES, WRITERS, export_pose, hangs_on_their_mesh
 from pipeline.files import zip_folder
 from pipeline.formats.glb import read_avatar_glb, write_avatar_glb
 from pipeline.formats.spz import read_spz
+from pipeline.heads import fitted_person
 from pipeline.heads.smplx import SmplxHead
-from pipeline.importing import import_avatar, missing_for_animportrait3d
+from pipeline.importing import import_avatar, missing_for_animportrait3d, prepare_for_animportrait3d
 from pipeline.inspection import describe
 from pipeline.recipe import Recipe
 from pipeline.rendering.portrait import portrait
@@ -180,6 +181,17 @@ def test_what_is_missing_here_is_told(archive, models, models_and_assets, monkey
     assert lines[0] == "avatar of AnimPortrait3D"
     assert f"{SPLATS:,} splats" in lines[2]
     assert lines[3].startswith("note: it cannot be opened here")
+
+
+def test_it_can_be_prepared_and_is_not_where_nothing_is(models_and_assets, monkeypatch, tmp_path):
+    prepare_for_animportrait3d()
+    cached = fitted_person._neutral.cache_info()
+    assert cached.currsize == 1
+    prepare_for_animportrait3d()
+    assert fitted_person._neutral.cache_info().misses == cached.misses
+    monkeypatch.setenv("ANIMPORTRAIT3D_MODELS", str(tmp_path))
+    prepare_for_animportrait3d()
+    assert fitted_person._neutral.cache_info().misses == cached.misses
 
 
 def test_the_command_line_imports(archive, models_and_assets, tmp_path, capsys):

@@ -43,6 +43,14 @@ def stored_fitted_person(identity: ModelIdentity) -> Rig:
     return _rig(file_with(identity.content, identity.release), assets, identity.shape, identity.fit)
 
 
+def prepare_fitted_persons() -> None:
+    """Read the model and lay it over the free head, which the first person would otherwise wait for.
+
+    Some ten seconds the first time on a machine, one or two after that. Raises `UserError` as `fitted_person` does.
+    """
+    _neutral_of(find_model("smplx"), _assets())
+
+
 def missing_for_fitted_person() -> str:
     """One sentence on what is missing here, and how to get it; empty when both are there."""
     missing = []
@@ -63,10 +71,14 @@ def _assets() -> Assets:
 
 
 def _rig(file: ModelFile, assets: Assets, shape: tuple[float, ...], fit: Fit) -> Rig:
-    assert file.model is not None
-    head = _neutral(file.model.content, file.release, assets.content).of_shape(shape)
+    head = _neutral_of(file, assets).of_shape(shape)
     identity = ModelIdentity(head.kind, head.release, head.content, tuple(head.shape.tolist()), assets.content, fit)
     return replace(_resting_lids(_wound_as_theirs(head.rig), fit.eyelids), model=identity)
+
+
+def _neutral_of(file: ModelFile, assets: Assets) -> SmplxHead:
+    assert file.model is not None
+    return _neutral(file.model.content, file.release, assets.content)
 
 
 @lru_cache(maxsize=1)
