@@ -39,6 +39,8 @@ def builtin_folder(maker: Maker, entry_id: str, report: Report) -> Path:
     recipe = builtin.recipe(entry_id)
     name = entry_id.partition("/")[2]
     folder = _cache("builtin") / name / _digest({**asdict(recipe), "made by": _version()})
+    if is_whole(folder):  # does not wait for others that are being made
+        return folder
     with _building:  # whoever comes second finds it made
         if not is_whole(folder):
             maker.build(folder, recipe.prompt, recipe.seed, recipe.attributes, report)
