@@ -12,6 +12,8 @@ from ui.gallery_calls import GalleryCalls
 from ui.people import READ_KEY
 from ui.workshop import Workshop
 
+OPENING_AT_ONCE = 8
+"""Heads; those that are made wait for each other anyway, and those that are ready pass them by."""
 CHOICE = "() => document.galleryChoice"
 WITH_KEY = f"(key, ...values) => [({READ_KEY})()[0], ...values]"
 """The page may ask for the cards before its field holds the browser's key."""
@@ -107,7 +109,7 @@ class GalleryWiring:
         calls, tab = self.calls, self.tab
         opening: dict[str, Any] = {
             "outputs": self.outputs, "api_visibility": "private", "show_progress_on": self.stage["viewer"],
-            "concurrency_id": "open", "concurrency_limit": 2, "trigger_mode": "multiple", "js": PICK,
+            "concurrency_id": "open", "concurrency_limit": OPENING_AT_ONCE, "trigger_mode": "multiple", "js": PICK,
         }  # fmt: skip
         chosen = tab["cards"].select(None, None, self.entry_id, js=CHOICE, **QUIET)
         opened = chosen.then(calls.on_card, self.inputs, **opening)
