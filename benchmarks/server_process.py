@@ -48,7 +48,7 @@ class Server:
 
 @contextmanager
 def running(command: list[str], files: Path) -> Iterator[Server]:
-    """Start ``command``, a Gradio app, on a free port with ``files`` as its temporary folder; stop it at the end.
+    """Start ``command``, a Gradio app, on a free port; stop it at the end. All that it writes goes to ``files``.
 
     Raises `RuntimeError` when it does not answer.
     """
@@ -56,8 +56,9 @@ def running(command: list[str], files: Path) -> Iterator[Server]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {
-        **os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False", "TMPDIR": str(files),
-        "HF_HUB_OFFLINE": "1",
+        **os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1",
+        "TMPDIR": str(files), "ANIMPORTRAIT3D_CACHE": str(files / "cache"),
+        "ANIMPORTRAIT3D_LIBRARY": str(files / "library"),
     }  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
