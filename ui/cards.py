@@ -13,7 +13,10 @@ VIEWER_WEB = WEB.parents[1] / "viewer" / "web"
 """Where cards.js finds its helpers."""
 ON_LOAD = """
 const root = (window.gradio_config && window.gradio_config.root) || '';
-const events = {open: () => trigger('select'), use: () => trigger('use'), retry: () => trigger('retry')};
+const events = {};
+for (const [name, event] of [['open', 'select'], ['stop', 'stop'], ['use', 'use'], ['retry', 'retry']]) {
+  events[name] = () => trigger(event);
+}
 import(root + props.module).then(({mount}) => mount(element, props, watch, events));
 """
 """The template never depends on the value: what people wrote is only ever put in as text."""
@@ -61,9 +64,9 @@ class Cards(gr.HTML):
     """Squares to choose a head from.
 
     The value is a `CardsView`; pictures are files on this machine. Events: ``select`` when a card that opens is
-    pressed, ``use`` for the prompt of one that does not, ``retry`` after a source failed. Which card it was stands in
-    ``document.galleryChoice`` (an id) for the event's ``js``; the place's ``cards.mark(id, busy)`` shows which one is
-    on the stage or on its way there.
+    pressed, ``stop`` when it is pressed again before its head is there, ``use`` for the prompt of one that does not
+    open, ``retry`` after a source failed. Which card it was stands in ``document.galleryChoice`` (an id) for the
+    event's ``js``; the place's ``cards.mark(id, busy)`` shows which one is on the stage or on its way there.
     """
 
     data_model = CardsView

@@ -121,6 +121,8 @@ class GalleryWiring:
             )
             event.failure(None, self.standing, None, js=MARK, **QUIET)
         brought.then(lambda: None, None, tab["file"], **QUIET)
+        tab["cards"].stop(None, cancels=[opened], **QUIET)
+        tab["cards"].stop(None, self.standing, None, js=MARK, **QUIET)
         gr.on([tab["cards"].select, tab["file"].upload], None, cancels=[opened, brought, *others], **QUIET)
         return [opened, brought]
 

@@ -3,8 +3,9 @@
 import {element} from '../../viewer/web/dom.js';
 
 const ALL = 'all';
+const DOUBLE_CLICK = 600; // milliseconds in which a second press means nothing
 
-/** `props.value` is {cards, sources} as ui/cards.py writes it; `watch` as gr.HTML gives it; `events`: open, use, retry. */
+/** `props.value` is {cards, sources} as ui/cards.py writes it; `watch` as gr.HTML gives it; `events`: open, stop, use, retry. */
 export function mount(node, props, watch, events) {
   const place = node.querySelector('.cards-place');
   const cards = place.cards = new Cards(place, events);
@@ -124,6 +125,11 @@ class Cards {
   // ---- choosing
 
   choose(card) {
+    if (this.items.get(card.id).button.getAttribute('aria-busy') === 'true') {
+      if (performance.now() - this.pressed > DOUBLE_CLICK) this.events.stop();
+      return;
+    }
+    this.pressed = performance.now();
     document.galleryChoice = card.id;
     if (card.missing) {
       this.explain(card);
@@ -138,7 +144,9 @@ class Cards {
     this.current = id;
     for (const {card, button} of this.items.values()) {
       button.setAttribute('aria-current', String(card.id === id));
-      button.setAttribute('aria-busy', String(busy && card.id === id));
+      const waits = busy && card.id === id;
+      button.setAttribute('aria-busy', String(waits));
+      button.title = waits ? 'On its way; press again to stop' : card.prompt;
     }
   }
 
