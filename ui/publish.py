@@ -35,7 +35,7 @@ LOOK_EVERY = 0.2
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 RELAYED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 """Headers that say that somebody else passed a request on."""
-NOT_YOURS = "this head is not yours to publish; make one, or keep your own copy first"
+NOT_YOURS = "this head is not yours to publish; make one under Create first"
 NOT_HERE = (
     "publishing from here uses the login of the machine that runs this app, so only a browser on that machine may; "
     "open http://localhost there, or download the head and use: python -m pipeline publish"
