@@ -91,14 +91,14 @@ def test_every_visitor_gets_a_welcome_of_their_own(oven):
 
 
 def test_a_warm_up_that_fails_leaves_nobody_waiting(workshop, monkeypatch):
-    monkeypatch.setattr("ui.making.save_avatar_folder", broken)
+    monkeypatch.setattr(workshop.maker, "_pipe", broken)
     with pytest.raises(RuntimeError, match="no disk"):
         workshop.warm_up()
     assert workshop.warm
     assert workshop.welcome() is None
 
 
-def broken(*arguments):
+def broken(*arguments, **options):
     raise RuntimeError("no disk")
 
 
