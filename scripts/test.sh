@@ -26,6 +26,7 @@ if ! command -v espeak-ng >/dev/null; then
     fi
 fi
 
+rm -f ui/*.pyi viewer/*.pyi # Gradio writes these; mypy would believe an old one
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
