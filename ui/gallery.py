@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from pipeline.avatar_folder import save_avatar_folder
 from pipeline.errors import UserError
 from pipeline.gallery import Entry, builtin
 from pipeline.gallery.datasets import GALLERIES_VARIABLE, DatasetSource
-from pipeline.gallery.hub_gallery import HubGallery, hub_galleries
+from pipeline.gallery.hub_gallery import HubGallery, galleries_folder, hub_galleries
 from pipeline.heads.model_cache import cache_folder
 from pipeline.hub.client import ANONYMOUS, Hub
 from pipeline.importing import import_avatar
 from pipeline.recipe import Recipe
+from ui.beside import Cancel
 from ui.create import Created, present
 from ui.gallery_heads import builtin_folder, imported_folder
 from ui.making import Made, Report
@@ -36,8 +37,6 @@ MOST_DATASETS = 8
 ENTRY = "entry.txt"
 """In the work folder of an opened head: the id of its entry."""
 NOT_SENT = "its head is a licensed model, which a Space does not send to visitors; run this app on your own machine"
-
-Cancel = Callable[[], bool]
 
 
 def source_of(entry_id: str) -> str:
@@ -62,7 +61,16 @@ def _operators(named: str | None) -> dict[str, HubGallery]:
 @lru_cache(MOST_GALLERIES)
 def _added(name: str) -> HubGallery:
     """A visitor's data set, read as a stranger does: this machine's login would show them what is private."""
-    return HubGallery(DatasetSource(name), Hub(token=ANONYMOUS, cache_dir=cache_folder() / "hub-public"))
+    return HubGallery(DatasetSource(name), _strangers_hub())
+
+
+def _strangers_hub() -> Hub:
+    return Hub(token=ANONYMOUS, cache_dir=cache_folder() / "hub-public")
+
+
+def picture_folders() -> list[Path]:
+    """Where the pictures of the Hub's heads lie, which the page serves from there; anybody may see all of it."""
+    return [galleries_folder(hub) for hub in (Hub(), _strangers_hub())]
 
 
 def entries(workshop: Workshop, person: str, datasets: Sequence[str] = ()) -> list[Entry]:
@@ -97,7 +105,7 @@ def open_entry(
     if source == "mine":
         made = workshop.open(entry_id.partition("/")[2], person)
     elif source == "builtin":
-        made = _passing_copy(workshop, builtin_folder(workshop.maker, entry_id, report), person)
+        made = _passing_copy(workshop, builtin_folder(workshop.maker, entry_id, report, cancel), person)
     else:
         made = _passing_copy(workshop, _fetched(entry_id, report, cancel), person)
     (workshop.folder(made.id) / ENTRY).write_text(entry_id, encoding="utf-8")
@@ -173,7 +181,7 @@ def _fetched(entry_id: str, report: Report, cancel: Cancel) -> Path:
     fetched = _gallery(entry_id).fetch(entry_id, count, cancel)
     if source_of(entry_id).startswith("dataset/"):
         return fetched  # an avatar folder, checked
-    return imported_folder(fetched, entry_id, report)
+    return imported_folder(fetched, entry_id, report, cancel)
 
 
 def megabytes(done: int, total: int) -> str:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import gradio as gr
 
 from pipeline.errors import UserError
 from ui.animate import Played, play
+from ui.beside import Cancel, beside
 from ui.cards import CardsView
 from ui.create import Created, present
 from ui.download import can_be_animportrait3d
 from ui.gallery import (
-    Cancel,
     checked_datasets,
     entries,
     entry_of,
@@ -246,19 +245,16 @@ class GalleryCalls:
     def _staged(self, opening: Opening, motion: MotionRequest, progress: gr.Progress) -> Iterator[tuple[Any, ...]]:
         """Open and move a head; yields nothing new until it is there. Closing the iterator calls it off."""
         told: list[tuple[float, str]] = []
-        stop = Event()
-        with ThreadPoolExecutor(1, thread_name_prefix="open") as opener:
-            job = opener.submit(
-                self._stage, opening, motion, lambda share, what: told.append((share, what)), stop.is_set
-            )
-            try:
-                while not wait([job], LOOK_EVERY).done:
-                    if told:
-                        share, what = told[-1]
-                        progress(share, desc=what)
-                    yield tuple(gr.skip() for _ in range(STAGED))
-            finally:
-                stop.set()
+
+        def report(share: float, what: str) -> None:
+            told.append((share, what))
+
+        with beside("open", lambda cancel: self._stage(opening, motion, report, cancel)) as job:
+            while not wait([job], LOOK_EVERY).done:
+                if told:
+                    share, what = told[-1]
+                    progress(share, desc=what)
+                yield tuple(gr.skip() for _ in range(STAGED))
         staged = job.result()
         if staged.problem:
             gr.Warning(staged.problem)

@@ -10,7 +10,7 @@ from gradio.data_classes import FileData
 
 from pipeline.gallery import Entry, builtin
 from ui.cards import Card, Cards, CardsView, Source
-from ui.gallery import TITLES, source_of
+from ui.gallery import TITLES, picture_folders, source_of
 from ui.gallery_refresh import Refresher
 
 NOTHING_OF_YOURS = "Nothing of yours yet: make one under Create, or open a file below."
@@ -19,7 +19,7 @@ NOTHING_FROM_THE_HUB = "Nothing of it is on this machine yet: it comes from the 
 
 def gallery_tab() -> dict[str, Any]:
     """The tab's parts, by name. The built-in heads are there before the server is asked for anything."""
-    gr.set_static_paths([builtin.FOLDER])
+    gr.set_static_paths([builtin.FOLDER, *picture_folders()])
     shown = Cards(view(builtin.entries(), [], Refresher()), label="cards", elem_id="gallery")
     with gr.Accordion("Open a file, or add a Hub data set", open=False, elem_id="gallery-add"):
         file = gr.File(

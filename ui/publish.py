@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from pipeline.errors import UserError
 from pipeline.hub.publish import Published, publish
 from pipeline.hub.publishable import LICENCES, licences_of
 from ui.animate_wiring import QUIET
+from ui.beside import Cancel, beside
 from ui.people import person_of
 from ui.sentences import plain, sentences
 from ui.settings import has_login
@@ -32,6 +32,7 @@ PUBLIC, PRIVATE = "Everybody", "Only me"
 COMMIT, PULL_REQUEST = "At once", "As a pull request"
 LOOK_EVERY = 0.2
 """Seconds between two looks at how far it is."""
+CALLED_OFF = "Called off; unless the last step had begun, nothing was published."
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 RELAYED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 """Headers that say that somebody else passed a request on."""
@@ -90,7 +91,7 @@ def wire_publish(workshop: Workshop, parts: dict[str, Any], avatar_id: Any, key:
     )  # fmt: skip
     pressed.then(lambda: running(False), None, buttons, **QUIET)
     stopped = parts["stop"].click(lambda: running(False), None, buttons, cancels=[pressed], **QUIET)
-    stopped.then(lambda: "Called off; nothing was published.", None, parts["status"], **QUIET)
+    stopped.then(lambda: CALLED_OFF, None, parts["status"], **QUIET)
 
 
 class PublishCalls:
@@ -177,20 +178,16 @@ def _choices(licences: tuple[str, ...]) -> list[tuple[str, str]]:
 def _publishing(folder: Path, name: str, **options: Any) -> Iterator[str]:
     """Publish beside this thread, telling how far it is; closing the iterator calls it off."""
     told = [(0, 0)]
-    stop = threading.Event()
-    with ThreadPoolExecutor(1, thread_name_prefix="publish") as publisher:
-        job: Future[Published] = publisher.submit(
-            publish, folder, name, **options,
-            progress=lambda done, total: told.append((done, total)), cancel=stop.is_set,
-        )  # fmt: skip
-        try:
-            shown = ""
-            while not wait([job], LOOK_EVERY).done:
-                if (now := _so_far(*told[-1])) != shown:
-                    shown = now
-                    yield shown
-        finally:
-            stop.set()
+
+    def work(cancel: Cancel) -> Published:
+        return publish(folder, name, **options, progress=lambda done, total: told.append((done, total)), cancel=cancel)
+
+    with beside("publish", work) as job:
+        shown = ""
+        while not wait([job], LOOK_EVERY).done:
+            if (now := _so_far(*told[-1])) != shown:
+                shown = now
+                yield shown
     yield _in_the_end(job.result())
 
 

@@ -43,7 +43,7 @@ class HubGallery:
     @property
     def folder(self) -> Path:
         """The manifest and the thumbnails."""
-        return self._hub.cache_dir / "gallery" / self.source.name.replace("/", "--")
+        return galleries_folder(self._hub) / self.source.name.replace("/", "--")
 
     def entries(self) -> list[Entry]:
         """What is known now: from disk, in milliseconds, never by a request."""
@@ -166,6 +166,11 @@ class HubGallery:
         for file in self.folder.glob("*.webp"):
             if file.name not in used:
                 file.unlink(missing_ok=True)
+
+
+def galleries_folder(hub: Hub) -> Path:
+    """Where the manifests and thumbnails of all galleries that ``hub`` reads are kept."""
+    return hub.cache_dir / "gallery"
 
 
 def hub_galleries(hub: Hub | None = None) -> dict[str, HubGallery]:

@@ -5,7 +5,10 @@ import os
 import shutil
 import threading
 
+import gradio as gr
 import pytest
+from gradio.data_classes import FileData
+from gradio.utils import is_static_file
 
 from pipeline.avatar_folder import save_avatar_folder
 from pipeline.errors import UserError
@@ -18,7 +21,7 @@ from ui import gallery, gallery_heads
 from ui.gallery import attribution, checked_datasets, entries, entry_of, open_entry, open_file, prompt_of, source_of
 from ui.gallery_heads import build_first, builtin_folder
 from ui.gallery_refresh import Refresher
-from ui.gallery_tab import view
+from ui.gallery_tab import gallery_tab, view
 from ui.people import NOBODY
 from ui.workshop import Workshop
 
@@ -104,6 +107,15 @@ def test_a_card_says_everything_that_is_searched(workshop, finished):
     assert [source.title for source in shown.sources] == ["Built-in", "Yours", "AnimPortrait3D", "somebody/heads"]
     assert "Create" in shown.sources[1].empty
     assert {card.source for card in shown.cards} == {"mine", "builtin"}
+
+
+def test_pictures_from_the_hub_are_served_from_where_they_lie(workshop):
+    with gr.Blocks():
+        gallery_tab()
+    for known in gallery.galleries(["jane/my-heads"]).values():
+        known.folder.mkdir(parents=True)
+        (known.folder / "one.webp").touch()
+        assert is_static_file(FileData(path=str(known.folder / "one.webp")))  # elsewhere Gradio refuses it
 
 
 def test_a_data_set_is_one_source():
