@@ -90,6 +90,20 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def link(file: Path, place: Path) -> None:
+    """Give ``file`` a second name, which takes neither time nor disk; a copy where the disk cannot do that.
+
+    Raises `FileExistsError` where ``place`` is taken, and `UserError` where it cannot be written.
+    """
+    try:
+        os.link(os.path.realpath(file), place)  # of a link, what it leads to
+    except FileExistsError:
+        raise
+    except OSError:  # another disk, or one without links
+        with whole_file(place, durable=False) as partial:
+            shutil.copyfile(file, partial)
+
+
 def zip_folder(folder: Path, path: Path) -> None:
     """Pack the files of ``folder`` as a zip, whole or not at all. Raises `UserError` as `whole_file` does."""
     with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:

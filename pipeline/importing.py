@@ -17,6 +17,7 @@ from pipeline.errors import UserError
 from pipeline.files import reading
 from pipeline.formats.animportrait3d import POINT_CLOUD, read_local_ply
 from pipeline.formats.fitted_params import FITTED_PARAMS, read_fitted_params
+from pipeline.pictures import BROKEN_PICTURE
 from pipeline.recipe import Recipe
 from pipeline.unpacking import member_names, unpacked
 
@@ -148,5 +149,5 @@ def _preview(folder: Path) -> bytes | None:
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
             return content if max(picture.size) <= LARGEST_PREVIEW else None
-    except (OSError, ValueError, SyntaxError):
+    except BROKEN_PICTURE:
         return None

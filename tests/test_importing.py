@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -302,4 +304,13 @@ def test_a_damaged_or_missing_archive_is_a_sentence(own_folder, tmp_path):
 def test_a_picture_that_is_none_is_left_out(own_folder, tmp_path):
     shutil.copytree(own_folder, tmp_path / "A")
     (tmp_path / "A" / "preview.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")
+    assert import_avatar(tmp_path / "A").preview is None
+
+
+def test_a_preview_that_claims_more_pixels_than_memory_is_left_out(tmp_path, own_folder):
+    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    shutil.copytree(own_folder, tmp_path / "A")
+    (tmp_path / "A" / "preview.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    )
     assert import_avatar(tmp_path / "A").preview is None

@@ -27,11 +27,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pipeline.errors import UserError
-from pipeline.files import PARTIAL_SUFFIX, partial_name, whole_file, whole_folder, writing
+from pipeline.files import PARTIAL_SUFFIX, link, partial_name, whole_file, whole_folder, writing
 from pipeline.heads.releases import RELEASES
+from pipeline.pictures import BROKEN_PICTURE
 from pipeline.recipe import Recipe
 from ui.limits import Limits
 
@@ -216,15 +217,9 @@ def link_files(source: Path, target: Path) -> None:
 
 
 def _link(file: Path, place: Path) -> None:
-    if place.exists():
-        return
-    try:
-        os.link(os.path.realpath(file), place)  # a download cache holds links to its files
-    except FileExistsError:  # another thread was quicker
-        return
-    except OSError:  # another disk, or one without links
-        with whole_file(place, durable=False) as partial:
-            shutil.copyfile(file, partial)
+    if not place.exists():
+        with suppress(FileExistsError):  # another thread was quicker
+            link(file, place)
 
 
 def size_of(folder: Path) -> int:
@@ -245,7 +240,7 @@ def _folders(root: Path) -> list[Path]:
 
 def _draw_card(preview: Path, path: Path) -> None:
     """A small copy of the preview; none where it is missing or no picture of sensible size."""
-    with suppress(OSError, UnidentifiedImageError, Image.DecompressionBombError), Image.open(preview) as picture:
+    with suppress(*BROKEN_PICTURE), Image.open(preview) as picture:
         if max(picture.size) <= LARGEST_PICTURE:
             picture.thumbnail((CARD_SIZE, CARD_SIZE))
             picture.convert("RGB").save(path, "WEBP", quality=82)

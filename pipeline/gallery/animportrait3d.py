@@ -42,13 +42,12 @@ class AnimPortrait3DSource:
         return missing_for_animportrait3d()
 
     def parts(self, listing: Listing) -> dict[str, tuple[HubFile, ...]]:
-        previews = [file for file in listing.files if _is_preview(file.path)]
+        previews = _previews(listing)
         parts = {}
         for file in listing.files:
             path = PurePosixPath(file.path)
             if path.suffix.lower() == ".zip" and HEAD_ID.fullmatch(path.stem):
-                own = [preview for preview in previews if _belongs(preview.path, path.stem)]
-                parts[file.path] = (file, *own[:1])
+                parts[file.path] = (file, *_preview_of(path.stem, previews))
         return parts
 
     def describe(
@@ -57,7 +56,7 @@ class AnimPortrait3DSource:
         head_id = PurePosixPath(part).stem
         if head_id in known:
             return
-        beside = self.parts(hub.listing(repository, cancel))[part][1:]
+        beside = _preview_of(head_id, _previews(hub.listing(repository, cancel)))
         picture = hub.read(repository, beside[0].path, LARGEST_PICTURE, cancel) if beside else None
         prompt, inside = self._inside(hub, repository, part, picture is None, cancel)
         yield Described(head_id, prompt, LICENCE, picture or inside, {"zip": part})
@@ -86,17 +85,25 @@ class AnimPortrait3DSource:
         return hub.download(repository, files["zip"], progress, cancel)
 
 
-def _is_preview(path: str) -> bool:
-    """A picture in a folder of previews."""
-    place = PurePosixPath(path)
-    return place.suffix.lower() in SUFFIXES and "preview" in str(place.parent).lower()
+def _previews(listing: Listing) -> list[tuple[PurePosixPath, HubFile]]:
+    """The pictures in folders of previews."""
+    files = [(PurePosixPath(file.path), file) for file in listing.files]
+    return [
+        (path, file)
+        for path, file in files
+        if path.suffix.lower() in SUFFIXES and "preview" in str(path.parent).lower()
+    ]
 
 
-def _belongs(path: str, head_id: str) -> bool:
+def _preview_of(head_id: str, previews: list[tuple[PurePosixPath, HubFile]]) -> list[HubFile]:
+    """The first preview of that head, if there is one."""
+    return [file for path, file in previews if _belongs(path, head_id)][:1]
+
+
+def _belongs(preview: PurePosixPath, head_id: str) -> bool:
     """Whether a preview is of that head: its name, or its folder's, is the id, or begins with it and a separator."""
-    place = PurePosixPath(path)
-    rest = place.stem.removeprefix(head_id)
-    return place.parent.name == head_id or (place.stem.startswith(head_id) and (not rest or not rest[0].isalnum()))
+    rest = preview.stem.removeprefix(head_id)
+    return preview.parent.name == head_id or (preview.stem.startswith(head_id) and (not rest or not rest[0].isalnum()))
 
 
 def _member(archive: RemoteZip, is_it: Callable[[PurePosixPath], bool]) -> str | None:

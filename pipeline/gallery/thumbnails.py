@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from typing import Literal
 
 from PIL import Image
 
 from pipeline.hub.errors import Damaged
+from pipeline.pictures import BROKEN_PICTURE
 
 THUMBNAIL_SIZE = 320
 """Pixels on a side."""
@@ -19,18 +18,6 @@ MOST_PIXELS = 32_000_000
 """Decoded: 128 MB. A strip of AnimPortrait3D has at most ten million."""
 FORMATS = ("PNG", "JPEG", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-BROKEN = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-"""What Pillow raises for files that are damaged on purpose."""
 QUALITY = 82
 BACKGROUND = "white"
 """Behind what is transparent: both published galleries render on white."""
@@ -52,7 +39,7 @@ def thumbnail(content: bytes, layout: Layout, name: str) -> bytes:
             small = view.convert("RGBA").resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.LANCZOS)
     except Damaged:
         raise
-    except BROKEN as error:
+    except BROKEN_PICTURE as error:
         raise Damaged(f"{name} is no picture that can be read ({error})") from error
     return _webp(small)
 

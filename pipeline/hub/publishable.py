@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 
 from pipeline.avatar_checks import check_stored
@@ -19,6 +19,7 @@ from pipeline.avatar_licensed import ADDED, SPLATS
 from pipeline.errors import UserError
 from pipeline.files import reading
 from pipeline.heads.releases import RELEASES
+from pipeline.pictures import BROKEN_PICTURE
 
 FREE_FILES = (CONFIG, WEIGHTS, "avatar.glb", "preview.png", "prompt.txt", "recipe.json")
 """Every file that is ever sent; of an avatar on a licensed head the GLB stays, since it holds the model's shape."""
@@ -151,7 +152,7 @@ def _check_picture(file: Path) -> None:
     try:
         with Image.open(file, formats=["PNG"]) as picture:
             size = picture.size
-    except (UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except BROKEN_PICTURE as error:
         raise UserError(f"{file} is no PNG picture; make the avatar again") from error
     if max(size) > LARGEST_PICTURE:
         raise UserError(f"{file} is {size[0]} × {size[1]} pixels; an avatar's preview has at most {LARGEST_PICTURE}")
