@@ -104,9 +104,9 @@ class Visitor:
             if any(name == event and wanted in (None, number) for number, name in fn["targets"]):
                 await self._fire(fn)
 
-    async def fetch(self, file: dict[str, Any]) -> bytes:
-        """The bytes of a file in a field's value. Raises `RefusedError`."""
-        return (await self._get(file["url"].removeprefix(self.url))).content
+    async def fetch(self, url: str) -> bytes:
+        """The bytes of a file of the page. Raises `RefusedError`."""
+        return (await self._get(url.removeprefix(self.url))).content
 
     async def _fire(self, fn: dict[str, Any]) -> None:
         """One event of the page, what comes after it, and what changes with its outputs."""

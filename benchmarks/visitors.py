@@ -148,12 +148,12 @@ async def _look_round(visitor: Visitor, files: Sequence[str], rng: random.Random
         with visitor.record.step("open"):
             visitor["entry_id"] = rng.choice(_built_in(visitor)[:AMONG])["id"]  # the page's script sets it by the card
             await visitor.happens("select", "gallery")
-            await visitor.fetch(visitor["viewer"]["avatar"])
+            await visitor.fetch(visitor["viewer"]["avatar"]["url"])
         await asyncio.sleep(rng.uniform(*LOOK))
         with visitor.record.step("play"):
             visitor["clip"] = clip
             await visitor.happens("input", "clip")
-            await visitor.fetch(visitor["viewer"]["clip"])
+            await visitor.fetch(visitor["viewer"]["clip"]["url"])
 
 
 async def _make_heads(visitor: Visitor, files: Sequence[str], rng: random.Random) -> None:
@@ -163,7 +163,7 @@ async def _make_heads(visitor: Visitor, files: Sequence[str], rng: random.Random
         with visitor.record.step("create"):
             visitor["prompt"], visitor["seed"] = rng.choice(PROMPTS), rng.randrange(2**32)
             await visitor.happens("click", "create")
-            await visitor.fetch(visitor["viewer"]["avatar"])
+            await visitor.fetch(visitor["viewer"]["avatar"]["url"])
 
 
 async def _arrive(visitor: Visitor, files: Sequence[str], rng: random.Random) -> None:
@@ -176,7 +176,7 @@ async def _arrive(visitor: Visitor, files: Sequence[str], rng: random.Random) ->
     visitor["key"], visitor["link"] = secrets.token_hex(16), ""  # what the page's script finds in the browser
     with visitor.record.step("greet"):
         await visitor.happens("load")
-        await visitor.fetch(visitor["viewer"]["avatar"])
+        await visitor.fetch(visitor["viewer"]["avatar"]["url"])
     with visitor.record.step("pictures"):
         for card in _built_in(visitor)[:IN_SIGHT]:
             await visitor.fetch(card["picture"])

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData, GradioModel
+from gradio.data_classes import GradioModel
+from gradio_client.utils import encode_file_path
 
 WEB = Path(__file__).resolve().parent / "web"
 VIEWER_WEB = WEB.parents[1] / "viewer" / "web"
@@ -31,7 +32,8 @@ class Card(GradioModel):
     """`Source.id` of where it comes from."""
     prompt: str
     licence: str
-    picture: FileData | None = None
+    picture: str = ""
+    """As `picture_url` tells it; empty for none."""
     missing: str = ""
     """Why a press cannot open it here; empty when it can."""
 
@@ -56,6 +58,15 @@ class CardsView(GradioModel):
     sources: list[Source]
 
 
+def picture_url(path: Path | None) -> str:
+    """Where the page serves a picture that lies in a folder it serves.
+
+    As a `FileData` it would be looked for in every such folder, with every link resolved, for each card and each
+    visitor again, in the thread that serves them all.
+    """
+    return f"/gradio_api/file={encode_file_path(path)}" if path else ""
+
+
 SCHEMA = CardsView.model_json_schema()
 """Made once: Gradio asks for it again for every visitor, in the thread that serves them all."""
 
@@ -63,7 +74,7 @@ SCHEMA = CardsView.model_json_schema()
 class Cards(gr.HTML):
     """Squares to choose a head from.
 
-    The value is a `CardsView`; pictures are files on this machine. Events: ``select`` when a card that opens is
+    The value is a `CardsView`; pictures are files that the page serves. Events: ``select`` when a card that opens is
     pressed, ``stop`` when it is pressed again before its head is there, ``use`` for the prompt of one that does not
     open, ``retry`` after a source failed. Which card it was stands in ``document.galleryChoice`` (an id) for the
     event's ``js``; the place's ``cards.mark(id, busy)`` shows which one is on the stage or on its way there.

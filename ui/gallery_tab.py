@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData
 
 from pipeline.gallery import Entry, builtin
-from ui.cards import Card, Cards, CardsView, Source
+from ui.cards import Card, Cards, CardsView, Source, picture_url
 from ui.gallery import TITLES, picture_folders, source_of
 from ui.gallery_refresh import Refresher
 
@@ -48,7 +47,7 @@ def view(entries: Sequence[Entry], hub_sources: Sequence[str], refresher: Refres
             source=source_of(entry.id),
             prompt=entry.prompt,
             licence=entry.licence,
-            picture=FileData(path=str(entry.preview)) if entry.preview else None,
+            picture=picture_url(entry.preview),
             missing=entry.missing,
         )
         for entry in entries

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import gradio as gr
 import pytest
-from gradio.data_classes import FileData
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from ui.cards import Card, Cards, CardsView, Source
+from ui.cards import Card, Cards, CardsView, Source, picture_url
 
 HARMFUL = "<img src=x onerror=alert(1)> ${alert(2)} {{alert(3)}}"
 COUNT = 120
@@ -21,7 +20,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Cards, a line that tells what was pressed, and a button that brings fewer cards."""
     folder = tmp_path_factory.mktemp("pictures")
     Image.new("RGB", (32, 32), "red").save(folder / "red.webp")
-    pictured = FileData(path=str(folder / "red.webp"))
+    gr.set_static_paths([folder])
+    pictured = picture_url(folder / "red.webp")
     named = {f"builtin/{number}": f"head number {number} with curls" for number in range(COUNT)}
     cards = [
         Card(id=name, source="builtin", prompt=prompt, licence="CC0-1.0", picture=pictured)

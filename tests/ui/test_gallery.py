@@ -103,7 +103,7 @@ def test_a_card_says_everything_that_is_searched(workshop, finished):
     workshop.keep(finished, RECIPE, ANNA, listed=True)
     shown = view(entries(workshop, ANNA), ["animportrait3d", "dataset/somebody/heads"], Refresher())
     assert shown.cards[0].prompt == "a test sphere"
-    assert shown.cards[0].picture is not None
+    assert shown.cards[0].picture.endswith(".webp")
     assert [source.title for source in shown.sources] == ["Built-in", "Yours", "AnimPortrait3D", "somebody/heads"]
     assert "Create" in shown.sources[1].empty
     assert {card.source for card in shown.cards} == {"mine", "builtin"}
@@ -164,6 +164,12 @@ def test_a_head_of_another_version_is_made_again_and_takes_its_place(workshop, m
     assert len(workshop.maker.built) == 2
     assert after != before
     assert not before.exists()
+
+
+def test_who_has_left_does_not_wait_for_a_head(workshop):
+    with gallery_heads._building, pytest.raises(UserError, match="called off"):
+        builtin_folder(workshop.maker, FIRST, unheard, lambda: True)
+    assert workshop.maker.built == []
 
 
 def test_two_who_press_at_once_wait_for_one(workshop):

@@ -200,8 +200,9 @@ class Cards {
 
 function picture(card) {
   const nothing = () => element('span', {class: 'picture nothing', 'aria-hidden': 'true'}, card.prompt.trim().charAt(0).toUpperCase());
-  if (!card.picture?.url) return nothing();
-  const image = element('img', {class: 'picture', src: card.picture.url, alt: card.prompt, loading: 'lazy', decoding: 'async', width: 320, height: 320});
+  if (!card.picture) return nothing();
+  const src = (window.gradio_config?.root ?? '') + card.picture;
+  const image = element('img', {class: 'picture', src, alt: card.prompt, loading: 'lazy', decoding: 'async', width: 320, height: 320});
   image.addEventListener('error', () => image.replaceWith(nothing()));
   return image;
 }
