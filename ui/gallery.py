@@ -12,10 +12,10 @@ from pathlib import Path
 from pipeline.avatar_folder import save_avatar_folder
 from pipeline.errors import UserError
 from pipeline.gallery import Entry, builtin
-from pipeline.gallery.datasets import GALLERIES_VARIABLE, DatasetSource
+from pipeline.gallery.added import AddedGallery, strangers_hub
+from pipeline.gallery.datasets import GALLERIES_VARIABLE
 from pipeline.gallery.hub_gallery import HubGallery, galleries_folder, hub_galleries
-from pipeline.heads.model_cache import cache_folder
-from pipeline.hub.client import ANONYMOUS, Hub
+from pipeline.hub.client import Hub
 from pipeline.importing import import_avatar
 from pipeline.recipe import Recipe
 from ui.beside import Cancel
@@ -60,17 +60,12 @@ def _operators(named: str | None) -> dict[str, HubGallery]:
 
 @lru_cache(MOST_GALLERIES)
 def _added(name: str) -> HubGallery:
-    """A visitor's data set, read as a stranger does: this machine's login would show them what is private."""
-    return HubGallery(DatasetSource(name), _strangers_hub())
-
-
-def _strangers_hub() -> Hub:
-    return Hub(token=ANONYMOUS, cache_dir=cache_folder() / "hub-public")
+    return AddedGallery(name)
 
 
 def picture_folders() -> list[Path]:
     """Where the pictures of the Hub's heads lie, which the page serves from there; anybody may see all of it."""
-    return [galleries_folder(hub) for hub in (Hub(), _strangers_hub())]
+    return [galleries_folder(hub) for hub in (Hub(), strangers_hub())]
 
 
 def entries(workshop: Workshop, person: str, datasets: Sequence[str] = ()) -> list[Entry]:

@@ -7,13 +7,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.gallery.hub_gallery import HubGallery
-
 from pipeline.errors import UserError
+from pipeline.gallery.hub_gallery import HubGallery
 from ui.sentences import OUR_FAULT, capitalised
 
 SECONDS_BETWEEN = 3600.0
 """A source is asked again after so long, or when somebody presses Retry."""
+MOST_WAITING = 32
+"""Sources that wait for their turn; anybody may name data sets."""
+TOO_MANY = "Too many data sets are being asked for at this place; press Retry in a few minutes."
 
 
 @dataclass
@@ -47,7 +49,12 @@ class Refresher:
                 for name, gallery in galleries.items()
                 if name not in self._asked or (again and self._asked[name].problem and not self._asked[name].busy)
             }
+            room = MOST_WAITING - sum(asked.busy for asked in self._asked.values())
+            late = list(due)[max(room, 0) :]
+            for name in late:
+                del due[name]
             self._asked |= {name: Asked(now) for name in due}
+            self._asked |= {name: Asked(now, busy=False, problem=TOO_MANY) for name in late}
         if due:
             threading.Thread(target=self._refresh, args=(due,), name="gallery", daemon=True).start()
 

@@ -17,7 +17,7 @@ from pipeline.gallery import Entry, builtin
 from pipeline.gallery.animportrait3d import AnimPortrait3DSource
 from pipeline.recipe import Recipe
 from tests.synthetic import synthetic_avatar
-from ui import gallery, gallery_heads
+from ui import gallery, gallery_heads, gallery_refresh
 from ui.gallery import attribution, checked_datasets, entries, entry_of, open_entry, open_file, prompt_of, source_of
 from ui.gallery_heads import build_first, builtin_folder
 from ui.gallery_refresh import Refresher
@@ -316,6 +316,21 @@ def test_the_hub_is_asked_once_an_hour_and_again_after_a_failure():
     assert (good.asked, bad.asked) == (1, 2)
     shown = view([], ["good", "bad"], refresher).sources
     assert (shown[2].note, shown[3].note) == ("", "The Hub is asleep.")
+
+
+def test_a_crowd_of_data_sets_waits_for_no_more_than_some(monkeypatch):
+    monkeypatch.setattr(gallery_refresh, "MOST_WAITING", 2)
+    sources = {f"dataset/somebody/{number}": Published(None) for number in range(3)}
+    refresher = Refresher()
+    refresher.start(sources)
+    assert [refresher.busy(name) for name in sources] == [True, True, False]
+    assert "Retry" in refresher.problem("dataset/somebody/2")
+    for source in sources.values():
+        source.go_on.set()
+    settled(refresher, sources)
+    refresher.start(sources, again=True)
+    settled(refresher, sources)
+    assert [source.asked for source in sources.values()] == [1, 1, 1]
 
 
 def test_a_defect_of_ours_ends_the_asking_with_a_sentence(monkeypatch):
