@@ -120,10 +120,6 @@ class Hub:
         kept = listings.load(self._listing_file(repository, commit))
         return kept or self._list(repository, commit, cancel)
 
-    def list_files(self, repository: Repository, cancel: Cancel = never) -> list[HubFile]:
-        """The files of `listing`."""
-        return list(self.listing(repository, cancel).files)
-
     def download(
         self, repository: Repository, filename: str, progress: Progress = unseen, cancel: Cancel = never
     ) -> Path:

@@ -19,10 +19,11 @@ from huggingface_hub.utils import validate_repo_id
 from pipeline.errors import UserError
 from pipeline.hub.card import FOLDER, updated_card
 from pipeline.hub.errors import HubError
+from pipeline.hub.item import Item
 from pipeline.hub.line import Cancel, Progress
 from pipeline.hub.publishable import Publishable, publishable, sha256_of
 from pipeline.hub.repositories import Repository
-from pipeline.hub.upload import Item, Moved, PullRequest, UploadLine
+from pipeline.hub.upload import Moved, PullRequest, UploadLine
 
 TRIES = 5
 """Looks at a data set that others commit to meanwhile."""
@@ -159,7 +160,7 @@ def _line(endpoint: str, repo_id: str, token: str, cancel: Cancel) -> UploadLine
 
 def _user(endpoint: str, token: str, cancel: Cancel) -> str:
     with _line(endpoint, "your account", token, cancel) as line:
-        return str(line.whoami()["name"])
+        return line.user()
 
 
 def _check_name(repo_id: str) -> None:

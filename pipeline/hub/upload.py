@@ -7,12 +7,11 @@ The endpoints and their order are those of `huggingface_hub.HfApi.create_commit`
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -21,11 +20,10 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from pipeline.hub.client import never
 from pipeline.hub.errors import Cancelled, HubError
+from pipeline.hub.item import Item, operation
 from pipeline.hub.line import Cancel, Deadlines, Line
 from pipeline.hub.repositories import Repository
 
-SAMPLE = 512
-"""Bytes of a file's beginning by which the Hub tells text from other files."""
 CHUNK = 64 * 1024
 LARGEST_CARD = 1 << 20
 WRITING = Deadlines(answer=60.0, silence=30.0)
@@ -33,37 +31,24 @@ LFS_TYPE = "application/vnd.git-lfs+json"
 QUOTA_WORDS = ("storage", "quota", "billing", "payment")
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
 class Moved(Exception):
     """Somebody else committed meanwhile: look again and try again."""
 
 
-@dataclass(frozen=True)
-class Item:
-    """One file to write."""
+def _understood(method: Method) -> Method:
+    """The method of an `UploadLine`; an answer that is not what the endpoint promises is a `HubError` too."""
 
-    path: str
-    """In the repository."""
-    content: bytes | Path
-    sha256: str
+    @wraps(method)
+    def checked(line: UploadLine, *given: Any) -> Any:
+        try:
+            return method(line, *given)
+        except (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, AttributeError) as error:
+            raise line._explained(error) from error
 
-    @property
-    def size(self) -> int:
-        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
-
-    def read(self) -> bytes:
-        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
-
-    @property
-    def sample(self) -> bytes:
-        if isinstance(self.content, bytes):
-            return self.content[:SAMPLE]
-        with open(self.content, "rb") as file:
-            return file.read(SAMPLE)
-
-    @property
-    def git_oid(self) -> str:
-        """What git calls the content, https://git-scm.com/book/en/v2/Git-Internals-Git-Objects."""
-        return hashlib.sha1(b"blob %d\0" % self.size + self.read()).hexdigest()
+    return cast(Method, checked)
 
 
 @dataclass(frozen=True)
@@ -95,10 +80,12 @@ class UploadLine(Line):
         self._api = f"{self._endpoint}/api/datasets/{repository.id}"
         self._cancel = cancel
 
-    def whoami(self) -> dict[str, Any]:
-        """The user behind the token."""
-        return self._request("GET", f"{self._endpoint}/api/whoami-v2").json()
+    @_understood
+    def user(self) -> str:
+        """Name of the user behind the token."""
+        return str(self._request("GET", f"{self._endpoint}/api/whoami-v2").json()["name"])
 
+    @_understood
     def state(self, revision: str = "main") -> State | None:
         """The newest commit of a branch, or None where there is no such data set, or none that the token may see."""
         try:
@@ -138,12 +125,14 @@ class UploadLine(Line):
             )
         return content.decode("utf-8", errors="replace")
 
+    @_understood
     def pull_requests(self) -> list[PullRequest]:
         """The open pull requests, newest first."""
         url = f"{self._api}/discussions"
         told = self._request("GET", url, params={"type": "pull_request", "status": "open"}).json()
         return [PullRequest(int(entry["num"]), str(entry["title"])) for entry in told["discussions"]]
 
+    @_understood
     def changed(self, items: list[Item], revision: str, opens: bool) -> list[tuple[Item, bool]]:
         """The items that the branch does not hold yet, each with whether the Hub wants it as a large file."""
         url = f"{self._api}/preupload/{quote(revision, safe='')}"
@@ -157,6 +146,7 @@ class UploadLine(Line):
                 found.append((item, large))
         return found
 
+    @_understood
     def upload(self, items: list[Item], sent: Callable[[int], None]) -> None:
         """Send the large files that the Hub's storage lacks; ``sent`` counts the bytes of each part."""
         if not items:
@@ -183,6 +173,7 @@ class UploadLine(Line):
         if "verify" in actions:
             self._request("POST", actions["verify"]["href"], json={"oid": item.sha256, "size": item.size})
 
+    @_understood
     def commit(self, items: list[tuple[Item, bool]], title: str, revision: str, parent: str, opens: bool) -> str:
         """Commit the items on top of ``parent``; the address of the pull request that it opens, or of the commit.
 
@@ -191,7 +182,7 @@ class UploadLine(Line):
         lines: list[dict[str, Any]] = [
             {"key": "header", "value": {"summary": title, "description": "", "parentCommit": parent}}
         ]
-        lines += [_operation(item, large) for item, large in items]
+        lines += [operation(item, large) for item, large in items]
         content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         url = f"{self._api}/commit/{quote(revision, safe='')}"
         headers = {**self._headers, "Content-Type": "application/x-ndjson"}
@@ -294,11 +285,3 @@ class UploadLine(Line):
 
 def _opens(opens: bool) -> dict[str, str]:
     return {"create_pr": "1"} if opens else {}
-
-
-def _operation(item: Item, large: bool) -> dict[str, Any]:
-    if large:
-        value = {"path": item.path, "algo": "sha256", "oid": item.sha256, "size": item.size}
-        return {"key": "lfsFile", "value": value}
-    content = base64.b64encode(item.read()).decode()
-    return {"key": "file", "value": {"content": content, "path": item.path, "encoding": "base64"}}

@@ -41,7 +41,7 @@ def stored(reader):
 
 
 def test_lists_the_files_with_sizes(hub, reader):
-    listed = {file.path: file.size for file in reader.list_files(HEADS)}
+    listed = {file.path: file.size for file in reader.listing(HEADS).files}
     assert listed == {name: len(content) for name, content in FILES.items()}
 
 
@@ -65,7 +65,7 @@ def test_what_is_cached_is_used_without_a_request(hub, reader):
     reader.download(HEADS, "small.txt")
     hub.requests.clear()
     reader.download(HEADS, "small.txt")
-    reader.list_files(HEADS)
+    reader.listing(HEADS)
     assert hub.requests == []
 
 
@@ -74,7 +74,7 @@ def test_the_commit_first_seen_stays_the_one_that_is_used(hub, reader):
     hub.write("datasets", HEADS.id, {"small.txt": b"changed since", "new.txt": b"new"})
     assert reader.download(HEADS, "small.txt").read_bytes() == FILES["small.txt"]
     assert reader.pins() == {HEADS.folder: first}
-    assert "new.txt" not in [file.path for file in reader.list_files(HEADS)]
+    assert "new.txt" not in [file.path for file in reader.listing(HEADS).files]
     assert reader.newest(HEADS).get("new.txt") is not None
 
 
@@ -93,7 +93,7 @@ def test_an_answer_about_another_commit_is_not_believed(hub, reader, monkeypatch
         reader, "_description", lambda *_: f"{hub.url}/api/datasets/{HEADS.id}/revision/main?blobs=true"
     )
     with pytest.raises(HubError, match="cannot be understood"):
-        reader.list_files(pinned)
+        reader.listing(pinned)
 
 
 def test_goes_on_after_a_cut_from_where_it_stopped(hub, reader):
@@ -153,7 +153,7 @@ def test_cancel_while_the_server_says_nothing(hub, tmp_path):
 def test_silence_is_ended_by_the_deadline(hub, reader):
     hub.faults.append(Fault("/api/*", wait=30))
     with pytest.raises(HubError, match=r"did not answer in time about somebody/heads"):
-        reader.list_files(HEADS)
+        reader.listing(HEADS)
 
 
 def test_silence_before_a_file_is_ended_by_the_deadline(hub, reader):
@@ -205,7 +205,7 @@ def test_a_renamed_repository_is_followed(hub, reader):
 
 
 def test_a_file_that_is_not_there_is_told_without_a_request(hub, reader):
-    reader.list_files(HEADS)
+    reader.listing(HEADS)
     hub.requests.clear()
     with pytest.raises(HubError, match=r"has no file 'renamed.txt' at the state that is used here"):
         reader.download(HEADS, "renamed.txt")
@@ -213,7 +213,7 @@ def test_a_file_that_is_not_there_is_told_without_a_request(hub, reader):
 
 
 def test_a_file_that_is_gone_since_the_listing(hub, reader):
-    reader.list_files(HEADS)
+    reader.listing(HEADS)
     hub.faults.append(Fault("*/resolve/*", status=404, error_code="EntryNotFound"))
     with pytest.raises(HubError, match="a file of somebody/heads is gone or was renamed"):
         reader.download(HEADS, "small.txt")
@@ -238,7 +238,7 @@ def test_no_network_is_told(tmp_path, hub):
         taken.bind(("127.0.0.1", 0))
         nobody = Hub(f"http://127.0.0.1:{taken.getsockname()[1]}", cache_dir=tmp_path)
         with pytest.raises(HubError, match=r"cannot be reached for somebody/heads; check the network"):
-            nobody.list_files(HEADS)
+            nobody.listing(HEADS)
         assert "cannot be reached" in nobody.reachable()
 
 
@@ -266,19 +266,19 @@ def test_a_login_that_is_no_longer_valid_is_told(hub, tmp_path):
     hub.write("datasets", HEADS.id, FILES)
     hub.faults.append(Fault("*", status=401, message="Invalid credentials in Authorization header"))
     with pytest.raises(HubError, match="no longer accepts this machine's login"):
-        Hub(token="hf_old", cache_dir=tmp_path).list_files(HEADS)
+        Hub(token="hf_old", cache_dir=tmp_path).listing(HEADS)
 
 
 def test_a_stranger_sends_no_token(hub, tmp_path, monkeypatch):
     hub.write("datasets", HEADS.id, FILES)
     monkeypatch.setenv("HF_TOKEN", hub.log_in("somebody"))
-    Hub(cache_dir=tmp_path / "known").list_files(HEADS)
-    Hub(token=ANONYMOUS, cache_dir=tmp_path / "unknown").list_files(HEADS)
+    Hub(cache_dir=tmp_path / "known").listing(HEADS)
+    Hub(token=ANONYMOUS, cache_dir=tmp_path / "unknown").listing(HEADS)
     assert [asked.user for asked in hub.requests] == ["somebody", None]
 
 
 def test_too_little_room_is_told_before_anything_comes(hub, reader, monkeypatch):
-    reader.list_files(HEADS)
+    reader.listing(HEADS)
     hub.requests.clear()
     monkeypatch.setattr(incomplete, "DISK_MARGIN", 1 << 60)
     with pytest.raises(HubError, match=r"a/large.bin needs 0.9 MB more and .* free"):

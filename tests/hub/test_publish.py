@@ -184,6 +184,7 @@ def test_who_may_not_write_is_told_why(hub, ann, free):
         (Fault("*/commit/*", status=500), "a fault of its own .500."),
         (Fault("/upload/*", status=503), "storage did not take a file for ann/my-heads .503."),
         (Fault("*/commit/*", status=403, message="Private repository storage limit reached"), "no more room for ann/"),
+        (Fault("*/preupload/*", status=200, message="a page to log in"), "answer about ann/my-heads cannot be underst"),
         (Fault("/api/repos/create", status=402, message="Payment required"), "no more room for ann/"),
     ],
 )
