@@ -7,9 +7,11 @@ keeps only hashes of either.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 
@@ -17,6 +19,9 @@ KEY = re.compile(r"[0-9a-f]{32}")
 """128 random bits, lower-case hexadecimal."""
 NOBODY = ""
 """The person of a call without a key: nothing is listed for them."""
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+RELAYED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+"""Headers that say that somebody else passed a request on."""
 READ_KEY = """
 () => {
   const name = 'animportrait3d-person', made = () =>
@@ -57,6 +62,26 @@ def ids_of(person: str) -> tuple[str, ...]:
 def user_name(request: gr.Request | None) -> str | None:
     """What a logged-in visitor is called on Hugging Face, None for who is not logged in."""
     return _userinfo(request).get("preferred_username")
+
+
+def is_at_this_machine(request: gr.Request | None) -> bool:
+    """Whether a request comes from a page of this app in a browser on this machine, and from nowhere else.
+
+    The address alone would let in whoever comes by a tunnel or a proxy, and another site's page in this browser.
+    """
+    if request is None or request.client is None or any(request.headers.get(name) for name in RELAYED):
+        return False
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
+    if urlsplit(f"//{host}").hostname not in LOCAL_NAMES or (origin is not None and urlsplit(origin).netloc != host):
+        return False
+    return _is_loopback(request.client.host)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _login(request: gr.Request | None) -> str | None:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from pipeline.doctor import report
 from pipeline.finding import MISSING, WORKS, Finding
-from ui.people import user_name
+from ui.people import is_at_this_machine, user_name
 from ui.sentences import plain, sentences
 from ui.settings import owner
 
@@ -52,9 +52,7 @@ def is_operator(request: gr.Request | None) -> bool:
     """Whether the visitor runs this place: its logged-in owner, or on a machine of one's own who sits at it."""
     if (user := user_name(request)) is not None and user == owner():
         return True
-    if os.environ.get("SPACE_ID") or request is None or request.client is None:
-        return False
-    return request.client.host in ("127.0.0.1", "::1") and "x-forwarded-for" not in request.headers
+    return not os.environ.get("SPACE_ID") and is_at_this_machine(request)
 
 
 def as_markdown(findings: list[Finding], everything: bool) -> str:

@@ -6,13 +6,11 @@ only a browser on this very machine may use.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Iterator
 from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import gradio as gr
 from huggingface_hub import get_token
@@ -22,7 +20,7 @@ from pipeline.hub.publish import Published, publish
 from pipeline.hub.publishable import LICENCES, licences_of
 from ui.animate_wiring import QUIET
 from ui.beside import Cancel, beside
-from ui.people import person_of
+from ui.people import is_at_this_machine, person_of
 from ui.sentences import plain, sentences
 from ui.settings import has_login
 from ui.workshop import Workshop
@@ -33,9 +31,6 @@ COMMIT, PULL_REQUEST = "At once", "As a pull request"
 LOOK_EVERY = 0.2
 """Seconds between two looks at how far it is."""
 CALLED_OFF = "Called off; unless the last step had begun, nothing was published."
-LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-RELAYED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-"""Headers that say that somebody else passed a request on."""
 NOT_YOURS = "this head is not yours to publish; make one under Create first"
 NOT_HERE = (
     "publishing from here uses the login of the machine that runs this app, so only a browser on that machine may; "
@@ -149,26 +144,6 @@ def token_of(login: str | None, request: gr.Request | None) -> str:
     if token is None:
         raise UserError("this machine is not logged in to the Hub; in a terminal, say: hf auth login")
     return token
-
-
-def is_at_this_machine(request: gr.Request | None) -> bool:
-    """Whether a request comes from a page of this app in a browser on this machine, and from nowhere else.
-
-    The address alone would let in whoever comes by a tunnel or a proxy, and another site's page in this browser.
-    """
-    if request is None or request.client is None or any(request.headers.get(name) for name in RELAYED):
-        return False
-    origin = request.headers.get("origin")
-    names = [urlsplit(f"//{request.headers.get('host', '')}").hostname]
-    names += [] if origin is None else [urlsplit(origin).hostname]
-    return _is_loopback(request.client.host) and all(name in LOCAL_NAMES for name in names)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _choices(licences: tuple[str, ...]) -> list[tuple[str, str]]:

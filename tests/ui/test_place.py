@@ -25,7 +25,7 @@ def asked_by(host="10.0.0.7", user=None, **headers):
     info = {"userinfo": {"preferred_username": user, "sub": "1"}} if user else None
     return SimpleNamespace(
         client=SimpleNamespace(host=host),
-        headers=headers,
+        headers={"host": "localhost:7860"} | headers,
         request=SimpleNamespace(scope={"session": {"oauth_info": info}}),
     )
 

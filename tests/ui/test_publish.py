@@ -11,8 +11,8 @@ from pipeline.recipe import Recipe
 from tests.hub.faults import Fault
 from tests.hub.folders import write_free, write_licensed
 from tests.synthetic import synthetic_avatar
-from ui.people import person_of
-from ui.publish import COMMIT, PRIVATE, PUBLIC, PULL_REQUEST, PublishCalls, is_at_this_machine, token_of
+from ui.people import is_at_this_machine, person_of
+from ui.publish import COMMIT, PRIVATE, PUBLIC, PULL_REQUEST, PublishCalls, token_of
 from ui.workshop import Workshop
 
 KEY, OTHER_KEY = "a" * 32, "b" * 32
@@ -105,6 +105,7 @@ def test_of_others_nothing_is_published(hub, at_home, workshop, mine, monkeypatc
         ("127.0.0.1", {**HERE, "forwarded": "for=203.0.113.9"}),
         ("127.0.0.1", {**HERE, "via": "1.1 proxy"}),
         ("127.0.0.1", {"host": "localhost:7860", "origin": "https://evil.example"}),
+        ("127.0.0.1", {"host": "localhost:7860", "origin": "http://localhost:3000"}),
         ("127.0.0.1", {"host": "localhost:7860", "origin": "null"}),
         ("127.0.0.1", {"host": "localhost.evil.example"}),
         ("127.0.0.1", {}),
