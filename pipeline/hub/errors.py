@@ -45,12 +45,15 @@ class NoParts(HubError):
     """The server sends whole files only, and the whole was not asked for."""
 
 
-def explained(error: Exception, name: str, address: str) -> HubError:
-    """The sentence for a failed request about the repository ``name``, whose page is ``address``."""
+def explained(error: Exception, name: str, address: str, as_stranger: bool = False) -> HubError:
+    """The sentence for a failed request about the repository ``name``, whose page is ``address``.
+
+    ``as_stranger``: it was asked without a login on purpose, so that to log in would change nothing.
+    """
     if isinstance(error, OfflineModeIsEnabled):
         return HubError(f"{name} was not asked for, since HF_HUB_OFFLINE=1 forbids it; unset it to use the Hub")
     if isinstance(error, HfHubHTTPError):
-        return _refused(error, name, address)
+        return _refused(error, name, address, as_stranger)
     if isinstance(error, TimeoutError | httpx2.TimeoutException):
         return HubError(f"the Hub did not answer in time about {name}; {LATER}")
     if isinstance(error, httpx2.ConnectError):
@@ -72,9 +75,11 @@ def disk_error(error: OSError, what: str, place: str) -> HubError:
     return HubError(f"{what} cannot be kept in {place} ({error.strerror or error}); set ANIMPORTRAIT3D_CACHE elsewhere")
 
 
-def _refused(error: HfHubHTTPError, name: str, address: str) -> HubError:
+def _refused(error: HfHubHTTPError, name: str, address: str, as_stranger: bool) -> HubError:
     """The order matters: gated is a kind of not found for huggingface_hub, and so is most of 401."""
     status = error.response.status_code
+    if as_stranger and status in (401, 403):
+        return HubError(f"the Hub does not show {name} to everybody: it is private or gated, or there is no such thing")
     if isinstance(error, GatedRepoError):
         return HubError(f"{name} is given only to those who accept its licence; do so at {address}, then {LOG_IN}")
     if status == 401 and "Invalid credentials" in str(error):
@@ -92,16 +97,17 @@ def _refused(error: HfHubHTTPError, name: str, address: str) -> HubError:
     if status == 403:
         return HubError(f"the Hub refuses {name} to this login; look at {address}, or {LOG_IN}")
     if status == 429:
-        return _too_many(error.response, name)
+        return _too_many(error.response, name, as_stranger)
     if status < 500:
         return HubError(f"the Hub refused to give {name} (status {status}); look at {address}")
     return HubError(f"the Hub has a fault of its own ({status}) and could not give {name}; {LATER}")
 
 
-def _too_many(response: httpx2.Response, name: str) -> HubError:
+def _too_many(response: httpx2.Response, name: str, as_stranger: bool) -> HubError:
     seconds = retry_after(response)
     when = "in a few minutes" if seconds is None else f"in {seconds:.0f} s"
-    return HubError(f"the Hub had too many questions from here; ask for {name} again {when}, or {LOG_IN}", seconds)
+    other = "" if as_stranger else f", or {LOG_IN}"
+    return HubError(f"the Hub had too many questions from here; ask for {name} again {when}{other}", seconds)
 
 
 def retry_after(response: httpx2.Response) -> float | None:

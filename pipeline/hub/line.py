@@ -66,6 +66,7 @@ class Line:
     def __init__(self, repository: Repository, token: str | Literal[False] | None, deadlines: Deadlines) -> None:
         self.repository = repository
         self._headers = {**build_hf_headers(token=token), "Accept-Encoding": "identity"}
+        self._as_stranger = token is False
         self._deadlines = deadlines
         self._loop = asyncio.new_event_loop()
         hooks = {"request": [_refuse_offline]}
@@ -125,7 +126,7 @@ class Line:
             raise self._explained(error) from error
 
     def _explained(self, error: Exception) -> HubError:
-        return explained(error, self.repository.id, self.repository.address)
+        return explained(error, self.repository.id, self.repository.address, self._as_stranger)
 
     def _run(self, work: Coroutine[Any, Any, Result], cancel: Cancel, deadline: float | None) -> Result:
         """Do ``work``, asking ``cancel`` meanwhile; both ways of ending it early close its connection."""
