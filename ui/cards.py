@@ -12,6 +12,7 @@ from gradio_client.utils import encode_file_path
 WEB = Path(__file__).resolve().parent / "web"
 VIEWER_WEB = WEB.parents[1] / "viewer" / "web"
 """Where cards.js finds its helpers."""
+gr.set_static_paths([WEB, VIEWER_WEB])  # once, as in viewer.component
 ON_LOAD = """
 const root = (window.gradio_config && window.gradio_config.root) || '';
 const events = {};
@@ -84,7 +85,6 @@ class Cards(gr.HTML):
 
     def __init__(self, value: CardsView | None = None, **options: Any):
         """``options`` as for `gr.HTML`."""
-        gr.set_static_paths([WEB, VIEWER_WEB])
         settings = {
             "html_template": '<div class="cards-place"></div>',
             "js_on_load": ON_LOAD,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -11,11 +10,11 @@ import gradio as gr
 from pipeline.errors import UserError
 from pipeline.export import hangs_on_their_mesh
 from ui.animate_wiring import SAVE
+from ui.cards import WEB
 from ui.create import export, pack
 from ui.sentences import sentences
 from ui.workshop import Workshop
 
-WEB = Path(__file__).resolve().parent / "web"
 MENU = """
 const root = (window.gradio_config && window.gradio_config.root) || '';
 import(root + props.module).then(({menu}) => menu('#download', '#download-menu'));
@@ -45,7 +44,6 @@ POSE_FORMATS = (
 
 def download_menu() -> dict[str, Any]:
     """The button and the lines of its menu, by name."""
-    gr.set_static_paths([WEB])
     with gr.Column(elem_id="download-place", scale=0, min_width=0):
         gr.Button("Download", size="sm", variant="primary", min_width=0, elem_id="download")
         with gr.Column(elem_id="download-menu"):

@@ -38,7 +38,7 @@ from ui.workshop import Workshop
 
 FIRST_CLIP = "talk"
 """What a head does that is opened when nothing was chosen under Animate."""
-LOOK_EVERY = 0.1
+LOOK_EVERY = 0.5
 """Seconds between two reports on a head that is on its way."""
 REFRESH_EVERY = 1.0
 """Seconds between two looks at what has come from the Hub."""

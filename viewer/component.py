@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.data_classes import FileData, GradioModel
 
 WEB = Path(__file__).resolve().parent / "web"
+gr.set_static_paths([WEB])  # once: Gradio makes the part anew at every update, and looks for each file in every path
 ON_LOAD = """
 const root = (window.gradio_config && window.gradio_config.root) || '';
 import(root + props.module).then(({mount}) => mount(element, props, watch));
@@ -42,7 +43,6 @@ class AvatarViewer(gr.HTML):
 
     def __init__(self, value: dict[str, Any] | None = None, *, height: int = 680, **options: Any):
         """``height`` of the viewer in pixels; ``options`` as for `gr.HTML`."""
-        gr.set_static_paths([WEB])
         settings = {
             "html_template": f'<div class="avatar-viewer-place" style="height: min({int(height)}px, 88vh)"></div>',
             "js_on_load": ON_LOAD,

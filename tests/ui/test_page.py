@@ -4,11 +4,14 @@ import threading
 import time
 
 import pytest
+from gradio.data_classes import _StaticFiles
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 import ui.page
 from pipeline.errors import UserError
+from ui.cards import Cards
+from viewer.component import AvatarViewer
 
 
 class SlowWorkshop:
@@ -54,6 +57,13 @@ def test_one_too_many_is_told_at_once_and_the_others_are_served(workshop, url):
     for job in served:
         with pytest.raises(AppError, match="The oven is cold"):
             job.result(timeout=30)
+
+
+def test_a_part_that_is_made_anew_at_an_update_widens_no_search():
+    before = len(_StaticFiles.all_paths)  # Gradio looks for every file of every answer in all of them
+    for part in (AvatarViewer, Cards):
+        part(render=False)
+    assert len(_StaticFiles.all_paths) == before
 
 
 def wait_for(job, state):
