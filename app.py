@@ -11,6 +11,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import spaces  # noqa: F401 — on ZeroGPU it takes CUDA's place, which nothing may have touched before
 
 from pipeline.errors import UserError
+from pipeline.gallery.datasets import named_by_operator
 from pipeline.importing import prepare_for_animportrait3d
 from ui.gallery_heads import build_first
 from ui.page import build_page, launch_options
@@ -20,6 +21,7 @@ from ui.workshop import Workshop
 def main() -> None:
     """Serve the page; the kernels are compiled while the first visitor still reads it."""
     try:
+        named_by_operator()  # what cannot be is told now, not to each visitor
         workshop = Workshop()
     except UserError as error:
         print(error, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from typing import Any
 from pipeline.animportrait3d import AnimPortrait3DPipeline, StepCallback
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import save_avatar_folder
+from pipeline.errors import UserError
 from pipeline.formats.glb import write_avatar_glb
 from pipeline.recipe import Recipe
 from ui.memory import give_back_freed_memory
 
 WELCOME_PROMPT = "a young woman with long red hair, green eyes, round glasses and gold hoops in a navy suit"
 """The head that greets a visitor: it needs every kernel, so that making it warms all of them up."""
+NOT_SENT = "its head is a licensed model, which a Space does not send to visitors; run this app on your own machine"
 NEXT_STEPS = {"understand": (0.2, "Building the head"), "build": (0.75, "Packing it for the browser")}
 """Step of the pipeline that has ended → share done and what comes next."""
 
@@ -56,9 +59,15 @@ def viewer_glb(place: Path) -> Path:
 
 
 def write_viewer_glb(made: Made) -> None:
-    """Write what the viewer streams, unless the avatar folder holds it."""
-    if not made.glb.exists():
-        write_avatar_glb(made.avatar, made.glb)
+    """Write what the viewer streams, unless the avatar folder holds it.
+
+    Raises `UserError` where that would send a licensed model to visitors.
+    """
+    if made.glb.exists():
+        return
+    if made.avatar.rig.model is not None and os.environ.get("SPACE_ID"):
+        raise UserError(NOT_SENT)
+    write_avatar_glb(made.avatar, made.glb)
 
 
 class Maker:

@@ -129,7 +129,8 @@ class Workshop:
             raise UserError(GONE)
         place = self.places.use(avatar_id)
         if avatar_id not in self._passing:
-            place = self.places.open(avatar_id, self.library.use(avatar_id))
+            with suppress(FileNotFoundError):  # another process deleted it just now
+                place = self.places.open(avatar_id, self.library.use(avatar_id))
         if place is None:
             raise UserError(GONE)
         return place

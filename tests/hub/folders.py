@@ -20,14 +20,18 @@ def write_free(folder: Path, prompt: str = PROMPT) -> Path:
     return folder
 
 
-def write_licensed(folder: Path, release: str = "flame2023") -> Path:
-    """A folder on a head that is, by its name, a licensed one: stored without any number of the model."""
+def licensed_avatar(release: str = "flame2023") -> SplatAvatar:
+    """An avatar on a head that is, by its name, a licensed one."""
     free = synthetic_avatar()
     rig = replace(free.rig, model=ModelIdentity("flame", release, "0" * 64, (0.5, -1.0)))
     splats = {
         name: getattr(free, name).detach()
         for name in ("face", "means", "quats", "log_scales", "opacity_logits", "sh", "layer")
     }
-    avatar = SplatAvatar.from_parts(rig, **splats)
-    save_avatar_folder(avatar, Recipe(PROMPT, 7, {}, {}, [], [], head=release), folder)
+    return SplatAvatar.from_parts(rig, **splats)
+
+
+def write_licensed(folder: Path, release: str = "flame2023") -> Path:
+    """A folder on such a head: stored without any number of the model."""
+    save_avatar_folder(licensed_avatar(release), Recipe(PROMPT, 7, {}, {}, [], [], head=release), folder)
     return folder

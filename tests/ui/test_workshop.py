@@ -10,6 +10,7 @@ import pytest
 from pipeline.avatar_folder import save_avatar_folder
 from pipeline.errors import UserError
 from pipeline.recipe import Recipe
+from tests.hub.folders import licensed_avatar, write_licensed
 from tests.synthetic import synthetic_avatar
 from ui.library import Library
 from ui.limits import Limits
@@ -355,6 +356,14 @@ def test_what_a_killed_process_left_is_removed_and_a_living_one_is_not(tmp_path,
     Workplaces()
     assert alive.exists()
     assert not dead.exists()
+
+
+def test_on_a_space_no_licensed_head_is_sent_whoever_brings_it(workshop, tmp_path, monkeypatch):
+    folder = write_licensed(tmp_path / "licensed")
+    monkeypatch.setenv("SPACE_ID", "anna/heads")
+    with pytest.raises(UserError, match="licensed model, which a Space does not send"):
+        workshop.keep(folder, RECIPE, ANNA, listed=True, avatar=licensed_avatar())
+    assert not workshop.places.ids()
 
 
 def test_on_a_space_the_library_goes_with_the_process(monkeypatch):
