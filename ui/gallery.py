@@ -21,7 +21,7 @@ from pipeline.recipe import Recipe
 from ui.beside import Cancel
 from ui.create import Created, present
 from ui.gallery_heads import builtin_folder, imported_folder
-from ui.making import Made, Report
+from ui.making import NOT_SENT, Made, Report
 from ui.sentences import capitalised, plain
 from ui.workshop import Workshop
 
@@ -36,7 +36,6 @@ MOST_DATASETS = 8
 """Data sets that one visitor may add."""
 ENTRY = "entry.txt"
 """In the work folder of an opened head: the id of its entry."""
-NOT_SENT = "its head is a licensed model, which a Space does not send to visitors; run this app on your own machine"
 
 
 def source_of(entry_id: str) -> str:
