@@ -41,8 +41,9 @@ avatar = pipe("an old man with a long beard", seed=0).avatars[0]
 """
 """README.md of a saved pipeline."""
 FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*\n?", re.DOTALL | re.MULTILINE)
-ROW = re.compile(rf"^\| !\[[^\]]*\]\({FOLDER}/([^/)]+)/preview\.png\) \|.*\| ([\w.-]+) \|$", re.MULTILINE)
-"""One avatar in the table: its folder and, last, its licence."""
+ROW = re.compile(rf"^\| !\[[^\]\n]*\]\({FOLDER}/([^/)\n]+)/preview\.png\) \|.*\| ([\w.-]+) \|$", re.MULTILINE)
+"""One avatar in the table: its folder and, last, its licence. No part of it leaves its line: looked for in a stranger's
+card, it would else take minutes, in which nothing else runs."""
 MARKUP = re.compile(r"""[\\`*_{}\[\]()#+!|~:$=@<>&"'-]|(?<=www)\.""", re.IGNORECASE)
 """Characters that mean something in Markdown or HTML; bare addresses are links."""
 
@@ -93,9 +94,7 @@ def _front_matter(entries: dict[str, Any], repo_id: str, licences: list[str]) ->
 
 
 def _listed(value: Any) -> list[str]:
-    if value is None:
-        return []
-    return [str(entry) for entry in value] if isinstance(value, list) else [str(value)]
+    return [str(entry) for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, str | int)]
 
 
 def _title(repo_id: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from pipeline.errors import UserError
-from pipeline.hub.card import TAGS, updated_card
+from pipeline.hub.card import ROW, TAGS, updated_card
 
 REPO = "ann/my-heads"
 
@@ -55,3 +55,8 @@ def test_words_of_a_prompt_stay_words(prompt):
 def test_front_matter_that_is_none_is_left_to_its_owner(broken):
     with pytest.raises(UserError, match=r"front matter of the data set's README.md"):
         updated_card(broken, REPO, "a-man-01234567", "a man", "cc-by-4.0", "")
+
+
+def test_a_hostile_card_is_read_in_no_time():
+    assert ROW.findall("| ![\n" * 200_000) == []  # minutes, if a row could go on over lines
+    assert updated_card(f"---\nlicense: [{'[[1]],' * 3} mit]\n---\n", REPO, "a", "x", "mit", "").startswith("---")
