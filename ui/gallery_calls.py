@@ -33,7 +33,7 @@ from ui.gallery_tab import view
 from ui.making import Report
 from ui.motions import MotionRequest, Shelf, motion_request
 from ui.people import person_of
-from ui.sentences import sentences
+from ui.sentences import message, sentences
 from ui.workshop import Workshop
 
 FIRST_CLIP = "talk"
@@ -268,4 +268,4 @@ class GalleryCalls:
         try:
             return Staged(made, play(self.workshop, self.shelf, made.id, motion), clip)
         except UserError as error:  # the head is there all the same
-            return Staged(made, Played({**made.shown}), clip, str(error))
+            return Staged(made, Played({**made.shown}), clip, message(error))

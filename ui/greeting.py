@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 from typing import Any
 
 import gradio as gr
@@ -12,7 +11,7 @@ from pipeline.errors import UserError
 from ui.create import Created, present
 from ui.gallery import open_entry
 from ui.people import NOBODY, READ_KEY
-from ui.sentences import capitalised, sentences
+from ui.sentences import message, sentences
 from ui.workshop import Workshop
 
 
@@ -52,5 +51,5 @@ async def _linked(workshop: Workshop, link: str) -> Created | None:
             return await asyncio.to_thread(lambda: open_entry(workshop, link, NOBODY))
         return await asyncio.to_thread(lambda: present(workshop.visit(link)))
     except UserError as error:
-        gr.Warning(html.escape(capitalised(str(error)), quote=False), duration=30, title="This link")
+        gr.Warning(message(error), duration=30, title="This link")
         return None

@@ -28,13 +28,17 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        message = html.escape(capitalised(str(error)), quote=False)
-        raise gr.Error(message, title="", print_exception=False) from error
+        raise gr.Error(message(error), title="", print_exception=False) from error
     except gr.Error:
         raise
     except Exception as error:  # the last line of defence before a visitor: nothing may reach them as a traceback
         log.error("a handler failed\n%s", whereabouts(error))
         raise gr.Error(OUR_FAULT, title="", print_exception=False) from error
+
+
+def message(error: UserError) -> str:
+    """An error as the page's messages show it, which are HTML."""
+    return html.escape(capitalised(str(error)), quote=False)
 
 
 def whereabouts(error: BaseException) -> str:
