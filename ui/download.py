@@ -113,6 +113,14 @@ def wire_download(workshop: Workshop, parts: dict[str, Any], avatar_id: Any) -> 
         written.success(None, js=SAVE.format("pose-file"))
 
 
+def can_be_moving_glb(workshop: Workshop, avatar_id: str) -> bool:
+    """Whether the moving head may be given away: that of a licensed model holds the model."""
+    try:
+        return workshop.avatar(avatar_id).rig.model is None
+    except UserError:
+        return False
+
+
 def can_be_animportrait3d(workshop: Workshop, avatar_id: str) -> bool:
     """Whether the head can be written in AnimPortrait3D's own files; not where there is no such head any more."""
     try:

@@ -16,7 +16,7 @@ from ui.animate import Played, play
 from ui.beside import Cancel, beside
 from ui.cards import CardsView
 from ui.create import Created, present
-from ui.download import can_be_animportrait3d
+from ui.download import can_be_animportrait3d, can_be_moving_glb
 from ui.gallery import (
     checked_datasets,
     entries,
@@ -184,7 +184,8 @@ class GalleryCalls:
             cards = self._view(key, datasets, request) if own else gr.skip()
         return (
             gr.Button(visible=bool(entry_id)), gr.Button(visible=own),
-            gr.Button(visible=can_be_animportrait3d(self.workshop, avatar_id)), entry_id, cards,
+            gr.Button(visible=can_be_animportrait3d(self.workshop, avatar_id)),
+            gr.DownloadButton(visible=can_be_moving_glb(self.workshop, avatar_id)), entry_id, cards,
         )  # fmt: skip
 
     def on_delete(self, avatar_id: str, key: str, request: gr.Request | None = None) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from pipeline.gallery import Entry, builtin
 from ui.cards import Card, Cards, CardsView, Source, picture_url
 from ui.gallery import TITLES, picture_folders, source_of
 from ui.gallery_refresh import Refresher
+from ui.sentences import capitalised
 
 NOTHING_OF_YOURS = "Nothing of yours yet: make one under Create, or open a file below."
 NOTHING_FROM_THE_HUB = "Nothing of it is on this machine yet: it comes from the Hub when the Hub can be reached."
@@ -48,7 +49,7 @@ def view(entries: Sequence[Entry], hub_sources: Sequence[str], refresher: Refres
             prompt=entry.prompt,
             licence=entry.licence,
             picture=picture_url(entry.preview),
-            missing=entry.missing,
+            missing=capitalised(entry.missing) if entry.missing else "",
         )
         for entry in entries
     ]

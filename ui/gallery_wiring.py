@@ -37,6 +37,7 @@ REMEMBER = """
 }
 """
 MARK = "(entry) => { document.querySelector('.cards-place')?.cards?.mark(entry, false); }"
+ARRIVED = MARK.replace("mark(entry, false)", "arrived(entry)")
 COPY = """
 async (token) => {
   const link = `${location.origin}${location.pathname}?avatar=${encodeURIComponent(token).replaceAll('%2F', '/')}`;
@@ -77,6 +78,10 @@ class GalleryWiring:
             moving["notes"], moving["plot"], stage["keep"],
         ]  # fmt: skip
 
+    def unmark(self, triggers: Sequence[Any]) -> None:
+        """These bring a head that is none of the cards, so none is on its way any more."""
+        gr.on(triggers, None, self.standing, None, js=MARK, **QUIET)
+
     def wire(self, page: gr.Blocks, others: Sequence[Any]) -> list[Any]:
         """Add every event; ``others`` bring heads and motions too, and the last press wins. Gives our own such."""
         self._wire_cards(page)
@@ -114,6 +119,7 @@ class GalleryWiring:
         chosen = tab["cards"].select(None, None, self.entry_id, js=CHOICE, **QUIET)
         opened = chosen.then(calls.on_card, self.inputs, **opening)
         given = tab["file"].upload(lambda: None, **QUIET)
+        self.unmark([tab["file"].upload])
         brought = given.then(calls.on_file, [tab["file"], *self.inputs[1:]], **opening)
         for event in (opened, brought):
             event.success(
@@ -150,8 +156,10 @@ class GalleryWiring:
         told = stage["link"].click(self.calls.on_link, [avatar_id, key], token, **asked)
         told.success(None, token, None, js=COPY, **QUIET)
 
-        outputs = [stage["link"], stage["delete"], stage["native"], self.standing, self.tab["cards"]]
+        outputs = [
+            stage["link"], stage["delete"], stage["native"], stage["glb"], self.standing, self.tab["cards"],
+        ]  # fmt: skip
         arrived = avatar_id.change(self.calls.on_stage, [avatar_id, key, self.tab["datasets"]], outputs, **QUIET)
-        arrived.success(None, self.standing, None, js=MARK, **QUIET)
+        arrived.success(None, self.standing, None, js=ARRIVED, **QUIET)
         gone = stage["delete"].click(self.calls.on_delete, [avatar_id, key], self.outputs, **asked)
         gone.success(self.calls.on_look, [key, self.tab["datasets"]], self.tab["cards"], **asked)

@@ -71,6 +71,7 @@ def build_page(workshop: Workshop) -> gr.Blocks:
         opening = gallery.wire(page, [greeting, *creating, *animating.plays])
         clicks = [making["make"].click, making["prompt"].submit, making["dice"].click]
         gr.on(clicks, None, cancels=[greeting, *opening], **QUIET)  # the last press wins
+        gallery.unmark(clicks)
         wire_download(workshop, result, avatar_id)
         wire_publish(workshop, publishing, avatar_id, key)
         LibraryCalls(workshop).wire(avatar_id, key, [avatar_id, viewer, result["about"], result["glb"]])

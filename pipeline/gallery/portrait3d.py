@@ -23,7 +23,7 @@ LARGEST_TRIGRID = 512 << 20
 """Bytes; the 37.7 million numbers of one have 151 MB."""
 NAME = re.compile(r"(?P<id>[^_]+)[_-](?P<what>.+)")
 NEEDS_DECODER = (
-    "a picture, a sentence and a start for making a head: to draw its tri-grid takes the decoder of Portrait3D, "
+    "only the picture and the prompt can be used here: to draw the head takes the decoder of Portrait3D, "
     "which is not part of this version"
 )
 

@@ -19,6 +19,7 @@ class Cards {
   constructor(place, events) {
     this.events = events;
     this.source = ALL;
+    this.busy = false;
     this.items = new Map();
     this.search = element('input', {type: 'search', placeholder: 'Search: red curls, beard, glasses …', 'aria-label': 'Search the heads by words', oninput: () => this.filter()});
     this.chips = element('div', {class: 'chips', role: 'radiogroup', 'aria-label': 'Source', onkeydown: (event) => this.moveChip(event)});
@@ -41,7 +42,7 @@ class Cards {
     this.showChips(cards);
     this.showStatus();
     this.filter();
-    this.mark(this.current, false);
+    this.mark(this.current, this.busy);
   }
 
   /** The nodes in this order; those that are already in place are left alone, so that the focus stays where it is. */
@@ -139,9 +140,15 @@ class Cards {
     this.events.open();
   }
 
+  /** A head came onto the stage; the one that was pressed since goes on being on its way. */
+  arrived(id) {
+    if (!this.busy || id === this.current) this.mark(id, false);
+  }
+
   /** Show which head is on the stage, or on its way there. */
   mark(id, busy) {
     this.current = id;
+    this.busy = busy;
     for (const {card, button} of this.items.values()) {
       button.setAttribute('aria-current', String(card.id === id));
       const waits = busy && card.id === id;
