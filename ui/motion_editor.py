@@ -23,7 +23,10 @@ def editor_parts() -> dict[str, Any]:
             start = gr.Number(0, label="From (s)", minimum=0, step=0.1, min_width=80, elem_id="trim-start")
             stop = gr.Number(None, label="To (s)", minimum=0, step=0.1, min_width=80, elem_id="trim-stop")
             cut = gr.Button("Split here", size="sm", min_width=80, elem_id="split")
-        part = gr.Dropdown(WHOLE, value=0, label="Part", visible=False, elem_id="part")
+        part = gr.Dropdown(
+            WHOLE, value=0, label="Part", visible=False, elem_id="part",
+            allow_custom_value=True,  # the server forgets the choices of a page that was left alone for long
+        )  # fmt: skip
         with gr.Row():
             speed = gr.Slider(0.25, 2, 1, step=0.05, label="Speed", min_width=120, elem_id="speed")
             smooth = gr.Slider(0, 1, 0, step=0.05, label="Smooth", min_width=120, elem_id="smooth")
@@ -56,13 +59,13 @@ DEFAULTS: tuple[Any, ...] = (0, None, 0, 1, 0, *[1] * len(GROUPS), 0, NO_FEELING
 
 
 def edits_of(cuts: list[float] | None, *values: Any) -> Edits:
-    """The edits that the controls stand for; an empty number is its default."""
+    """The edits that the controls stand for; an empty number is its default, what was typed as a part the whole."""
     filled = [default if value is None else value for value, default in zip(values, DEFAULTS, strict=True)]
     start, stop, part, speed, smooth, *amounts, blinks, feeling, strength, times, seamless = filled
     trim = None if not start and stop is None else (float(start), None if stop is None else float(stop))
     return Edits(
         split=tuple(cuts or ()),
-        part=int(part),
+        part=int(part) if str(part).isdigit() else 0,
         trim=trim,
         speed=float(speed),
         smooth=float(smooth),

@@ -22,6 +22,15 @@ FOUND = {
 }
 
 
+def test_a_part_is_understood_also_where_its_choices_were_forgotten():
+    with gr.Blocks():
+        tab = editor_parts()
+    chosen = tab["part"].preprocess(2)  # of a page that the server has never heard of
+    assert edits_of([1.0], *[chosen if part is tab["part"] else part.value for part in tab["controls"]]).part == 2
+    typed = ["the second" if part is tab["part"] else part.value for part in tab["controls"]]
+    assert edits_of([1.0], *typed).part == 0
+
+
 def test_controls_at_rest_change_nothing():
     assert edits_of([], *DEFAULTS) == Edits()
     with gr.Blocks():
