@@ -60,7 +60,7 @@ def import_avatar(path: Path) -> Imported:
         if all((folder / name).is_file() for name in THEIRS):
             return _theirs(folder, path.stem)
         if all((folder / name).is_file() for name in OURS):
-            return _ours(folder, path.stem)
+            return _ours(folder, path)
     raise UserError(
         f"{path.name} holds no avatar: there is neither {' with '.join(THEIRS)} (AnimPortrait3D's) nor "
         f"{' with '.join(OURS)} (this project's)"
@@ -126,9 +126,12 @@ def _theirs(folder: Path, name: str) -> Imported:
     return Imported(avatar, recipe, notes, _preview(folder))
 
 
-def _ours(folder: Path, name: str) -> Imported:
-    avatar = load_avatar_folder(folder)
-    recipe, notes = _recipe(folder, name)
+def _ours(folder: Path, path: Path) -> Imported:
+    try:
+        avatar = load_avatar_folder(folder)
+    except UserError as error:  # names the folder that we unpacked into, which is nobody's
+        raise UserError(str(error).replace(str(folder), path.name)) from error
+    recipe, notes = _recipe(folder, path.stem)
     return Imported(avatar, recipe, notes, _preview(folder))
 
 

@@ -273,7 +273,7 @@ BOMB = b"\0" * 50_000_000
         ([("fitted_params.pkl", b"x" * 1_000_001)], "larger than 1 MB"),
         ([(f"{index}.txt", b"") for index in range(2001)], "holds 2001 files"),
         ([("point_cloud.ply", b"ply"), ("fitted_params.pkl", b"nothing")], "fitted_params.pkl is no pickle"),
-        ([(CONFIG, b"{}"), (WEIGHTS, b"")], "is damaged"),
+        ([(CONFIG, b"{}"), (WEIGHTS, b"")], "the avatar in a.zip is damaged"),
     ],
 )
 def test_a_hostile_zip_is_a_sentence(tmp_path, files, sentence):

@@ -21,13 +21,15 @@ CLOTHING = {"tshirt": "{} t-shirt", "suit": "{} suit"}
 BEARDS = {"stubble": "stubble", "full": "full {} beard"}
 MAKERS = {"animportrait3d": "Made by AnimPortrait3D", "procedural": "Made by another version"}
 """Prior → who made a head that came without attributes."""
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Unicode's embeddings, overrides and isolates of writing directions."""
 GREYING = 0.2
 """Share of grey strands from which hair is called greying."""
 
 
 def about(recipe: Recipe, splats: int) -> str:
     """Markdown on a head; the visitor's own words are escaped."""
-    lines = [f"**{plain(recipe.prompt)}**"]
+    lines = [f"**{plain(in_one_line(recipe.prompt))}**"]
     if recipe.attributes:
         lines.append(capitalised(", ".join(person(recipe.attributes))))
     lines += [plain(capitalised(note)) for note in recipe.notes]
@@ -35,6 +37,11 @@ def about(recipe: Recipe, splats: int) -> str:
         lines.append("Not understood: " + ", ".join(plain(word) for word in recipe.unused_words) + ".")
     made_by = f"Seed {recipe.seed}" if recipe.attributes else MAKERS.get(recipe.prior, "Made elsewhere")
     return "\n\n".join([*lines, f"{made_by} · {splats:,} splats"])
+
+
+def in_one_line(text: str) -> str:
+    """Without line breaks, blanks at the ends, and signs that turn the direction of what follows."""
+    return " ".join("".join(char for char in text if char not in TURNING).split())
 
 
 def person(attributes: dict[str, Any]) -> list[str]:

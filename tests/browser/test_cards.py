@@ -124,6 +124,12 @@ def test_a_failed_source_is_asked_again_and_new_cards_keep_what_was_chosen(cards
     expect(cards.locator(".cards-place .card")).to_have_count(3)
     assert in_sight(cards) == 1
     expect(cards.get_by_text("Loading previews: Portrait3D")).to_be_visible()
+    cards.locator(".cards-place .card:visible").click()
+    expect(cards.locator(".card[aria-busy=true]")).to_have_count(1)
+    cards.evaluate("document.querySelector('.cards-place').cards.arrived('builtin/118')")  # one from before
+    expect(cards.locator(".card[aria-busy=true]")).to_have_count(1)
+    cards.evaluate("document.querySelector('.cards-place').cards.arrived('builtin/119')")
+    expect(cards.locator(".card[aria-busy=true]")).to_have_count(0)
 
 
 def test_only_pictures_near_the_sight_are_fetched_and_each_is_told_in_words(cards: Page) -> None:

@@ -42,3 +42,8 @@ def test_what_was_not_understood_is_told_and_never_markup():
     assert "zorgly" in text
     assert "No hats yet" in text
     assert "Seed 7 · 81,234 splats" in text
+
+
+def test_a_prompt_from_elsewhere_stays_one_bold_line():
+    told = about(recipe(" a man\n\nwith \u202eglasses "), 5)
+    assert told.startswith("**a man with glasses**\n")
