@@ -40,7 +40,7 @@ FIRST_CLIP = "talk"
 """What a head does that is opened when nothing was chosen under Animate."""
 LOOK_EVERY = 0.5
 """Seconds between two reports on a head that is on its way."""
-REFRESH_EVERY = 1.0
+REFRESH_EVERY = 2.0
 """Seconds between two looks at what has come from the Hub."""
 STAGED = 8
 """Outputs of a head that comes onto the stage, see `Staged.outputs`."""
