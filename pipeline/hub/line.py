@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -61,7 +62,10 @@ class Span:
 
 
 class Line:
-    """Used by one thread, in a ``with`` block and in no coroutine; keeps its connections between requests."""
+    """Used in a ``with`` block; keeps its connections between requests.
+
+    Its event loop has a thread of its own: the caller may have one that is running, as every notebook has.
+    """
 
     def __init__(self, repository: Repository, token: str | Literal[False] | None, deadlines: Deadlines) -> None:
         self.repository = repository
@@ -69,16 +73,23 @@ class Line:
         self._as_stranger = token is False
         self._deadlines = deadlines
         self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="hub", daemon=True)
         hooks = {"request": [_refuse_offline]}
         self._client = httpx2.AsyncClient(verify=_certificates(), follow_redirects=True, event_hooks=hooks)
 
     def __enter__(self) -> Self:
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.run_until_complete(self._client.aclose())
+        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        self._loop.run_forever()
         self._loop.close()  # does not wait for a name that is still being looked up
 
     def answer(self, url: str, cancel: Cancel) -> Any:
@@ -130,7 +141,12 @@ class Line:
 
     def _run(self, work: Coroutine[Any, Any, Result], cancel: Cancel, deadline: float | None) -> Result:
         """Do ``work``, asking ``cancel`` meanwhile; both ways of ending it early close its connection."""
-        return self._loop.run_until_complete(self._watched(work, cancel, deadline))
+        doing = asyncio.run_coroutine_threadsafe(self._watched(work, cancel, deadline), self._loop)
+        try:
+            return doing.result()
+        except KeyboardInterrupt:
+            doing.cancel()
+            raise
 
     async def _watched(self, work: Coroutine[Any, Any, Result], cancel: Cancel, deadline: float | None) -> Result:
         task = asyncio.ensure_future(work)

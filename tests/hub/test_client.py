@@ -1,5 +1,6 @@
 """Reading the Hub: listing, pinned downloads, resuming, and every way in which it can fail, over a real server."""
 
+import asyncio
 import errno
 import json
 import socket
@@ -53,6 +54,19 @@ def test_downloads_and_tells_the_bytes(hub, reader, name):
     assert told[0] == (0, len(FILES[name]))
     assert told[-1] == (len(FILES[name]),) * 2
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_reads_where_an_event_loop_is_running_as_in_a_notebook(hub, reader):
+    """From a thread of its own: other tests may have left a loop in this one."""
+    read = []
+
+    async def cell():
+        read.append(reader.download(HEADS, "small.txt").read_bytes())
+
+    notebook = threading.Thread(target=lambda: asyncio.run(cell()))
+    notebook.start()
+    notebook.join()
+    assert read == [FILES["small.txt"]]
 
 
 def test_a_model_repository_is_read_as_well(hub, reader):
