@@ -14,12 +14,14 @@ from pipeline.errors import UserError
 from pipeline.gallery.datasets import named_by_operator
 from pipeline.importing import prepare_for_animportrait3d
 from ui.gallery_heads import build_first
+from ui.memory import share_pools
 from ui.page import build_page, launch_options
 from ui.workshop import Workshop
 
 
 def main() -> None:
     """Serve the page; the kernels are compiled while the first visitor still reads it."""
+    share_pools()
     try:
         named_by_operator()  # what cannot be is told now, not to each visitor
         workshop = Workshop()

@@ -25,7 +25,7 @@ from ui.theme import STYLE, theme
 from ui.workshop import Workshop
 from viewer.component import AvatarViewer
 
-LONGEST_QUEUE = 32
+LONGEST_QUEUE = 64
 """Waiting requests; one more is told so at once."""
 LARGEST_UPLOAD = "64mb"
 CLEAN_UP = (600, 7200)
