@@ -218,7 +218,8 @@ def odd_arrays(content: bytes, dice: random.Random) -> bytes:
 def _odd_array(array: np.ndarray, dice: random.Random) -> np.ndarray:
     kind = dice.randrange(9)
     if kind == 0:
-        return array.astype(dice.choice(("<f2", ">f8", "<U8", "<c8", "i1", "u8", "?")), casting="unsafe")
+        types = ("<f2", ">f8", "<U8", "<c8", "i1", "u8", "?") if array.dtype.kind in "biufc" else ("<U8", "S8", "O")
+        return array.astype(dice.choice(types), casting="unsafe")
     if kind == 1:
         return array.T
     if kind == 2:
