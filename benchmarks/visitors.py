@@ -68,10 +68,10 @@ def run() -> list[Figure]:
     return [
         Figure(what + "errors but “queue is full”", errors, "errors", 0, peer, peer_errors),
         Figure(what + "told that the queue is full", full, "visitors", 0),
-        Figure(what + "page and its files, p95", _p95(ours, "page"), "s", 15, peer, _p95(peer_repeats, "page")),
-        Figure(what + "the greeting head, p95", _p95(ours, "greet"), "s", 3),
-        Figure(what + "a head of the gallery is opened, p95", _p95(ours, "open"), "s", 5),
-        Figure(what + "a clip plays, p95", _p95(ours, "play"), "s", 3),
+        Figure(what + "page and its files, p95", _p95(ours, "page"), "s", 20, peer, _p95(peer_repeats, "page")),
+        Figure(what + "the greeting head, p95", _p95(ours, "greet"), "s", 10),
+        Figure(what + "a head of the gallery is opened, p95", _p95(ours, "open"), "s", 45),
+        Figure(what + "a clip plays, p95", _p95(ours, "play"), "s", 5),
         Figure(what + "a head is made, p95", _p95(ours, "create"), "s", 30),
         Figure(what + "memory, last repeat above the second", _growth(ours), "MB", 50, peer, _growth(peer_repeats)),
     ]
