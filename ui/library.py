@@ -8,6 +8,7 @@ A folder per avatar, named by its secret id:
 | viewer.glb | what the viewer streams, of a licensed head only |
 | card.webp | a small picture |
 | kept.json | the owner's id (a hash), prompt, seed, licence, size, when it was made |
+| published | empty; its owner has put the avatar on the Hub, so that it stays here too |
 
 ``shares/<token>`` holds the id of the avatar that a link shows. Folders and files appear whole or not at all, and a
 folder is renamed before it is deleted, so that several processes may share the library.
@@ -38,7 +39,7 @@ from ui.limits import Limits
 
 LIBRARY_VARIABLE = "ANIMPORTRAIT3D_LIBRARY"
 ID = re.compile(r"[0-9a-f]{32}")
-KEPT, CARD, SHARES = "kept.json", "card.webp", "shares"
+KEPT, CARD, SHARES, PUBLISHED = "kept.json", "card.webp", "shares", "published"
 CARD_SIZE = 320
 LARGEST_PICTURE = 4096
 """Pixels along a side of a preview that is opened at all."""
@@ -174,12 +175,19 @@ class Library:
             return None
         return avatar_id if self.find(avatar_id) else None
 
+    def mark_published(self, avatar_id: str) -> None:
+        """Keep an avatar of the library until its owner deletes it."""
+        with suppress(FileNotFoundError):  # it is not in the library
+            (self.root / avatar_id / PUBLISHED).touch()
+
     def remove_old(self) -> None:
-        """Delete what nobody has opened for as long as the limits say, and what a killed process left half-done."""
+        """Delete what nobody has opened for as long as the limits say, unless its owner has published it, and what a
+        killed process left half-done."""
         for place in _folders(self.root):
             with suppress(OSError, UserError):  # another process was quicker, or the system refuses
                 idle = time.time() - place.stat().st_mtime
-                if ID.fullmatch(place.name) and self.limits.keep_hours and idle > self.limits.keep_hours * 3600:
+                old = self.limits.keep_hours and idle > self.limits.keep_hours * 3600
+                if ID.fullmatch(place.name) and old and not (place / PUBLISHED).exists():
                     self.delete(place.name)
                 if place.name.endswith(PARTIAL_SUFFIX) and idle > ABANDONED_SECONDS:
                     shutil.rmtree(place, ignore_errors=True)

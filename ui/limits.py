@@ -20,7 +20,7 @@ class Limits:
     """None is no limit."""
 
     keep_hours: float | None = None
-    """An avatar that nobody has opened for so long is deleted."""
+    """An avatar that nobody has opened for so long is deleted, unless it was published."""
     most_avatars: int | None = None
     """Of one person."""
     most_gb: float | None = None

@@ -127,6 +127,7 @@ class PublishCalls:
                 private=visibility == PRIVATE,
                 as_pull_request=manner == PULL_REQUEST,
             )
+            self.workshop.library.mark_published(avatar_id)
 
 
 def token_of(login: str | None, request: gr.Request | None) -> str:

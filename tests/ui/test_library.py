@@ -139,6 +139,19 @@ def test_what_is_not_opened_for_long_goes_with_its_link(library, place):
     assert [kept.id for kept in library.of(ANNA)] == [used]
 
 
+def test_what_was_published_stays_until_it_is_deleted(library, place):
+    library.limits = Limits(keep_hours=1)
+    avatar_id = keep(library, place)
+    library.mark_published(avatar_id)
+    library.mark_published(new_id())  # of an avatar that is not kept nothing is remembered
+    age(library.root / avatar_id, 3601)
+    library.remove_old()
+    assert [kept.id for kept in library.of(ANNA)] == [avatar_id]
+    library.delete(avatar_id)
+    assert library.of(ANNA) == []
+    assert not any(path.is_dir() and path.name != "shares" for path in library.root.iterdir())
+
+
 def test_without_a_limit_nothing_goes(library, place):
     avatar_id = keep(library, place)
     age(library.root / avatar_id, 1e8)

@@ -11,6 +11,7 @@ from pipeline.recipe import Recipe
 from tests.hub.faults import Fault
 from tests.hub.folders import write_free, write_licensed
 from tests.synthetic import synthetic_avatar
+from ui.library import PUBLISHED
 from ui.people import is_at_this_machine, person_of
 from ui.publish import COMMIT, PRIVATE, PUBLIC, PULL_REQUEST, PublishCalls, token_of
 from ui.workshop import Workshop
@@ -61,6 +62,7 @@ def test_a_visitor_at_this_machine_publishes_with_its_login(hub, at_home, worksh
     assert told[-1].startswith(f"Published: [ann/my\\-heads]({hub.url}/datasets/ann/my-heads/tree/main/avatars/")
     assert press(workshop, mine)[-1].startswith("It was there already, unchanged: [ann/")
     assert len(hub.asked("/commit/")) == 1
+    assert (workshop.library.root / mine / PUBLISHED).exists()
 
 
 def test_a_visitor_who_logged_in_publishes_in_their_own_name(hub, workshop, mine, monkeypatch):
@@ -170,3 +172,4 @@ def test_a_refusal_is_a_sentence(hub, at_home, workshop, mine, monkeypatch):
     hub.faults.append(Fault("*/preupload/*", status=429, retry_after=40))
     with pytest.raises(gr.Error, match="again in 40 s"):
         press(workshop, mine)
+    assert not (workshop.library.root / mine / PUBLISHED).exists()
