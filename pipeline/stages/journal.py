@@ -1,0 +1,49 @@
+"""`Journal`: where a refinement leaves its progress, and finds that of an earlier attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.avatar import SplatAvatar
+
+State = dict[str, Any]
+"""Tensors, numbers, strings, and lists and dictionaries of those; everything that the next step depends on."""
+
+
+class Interrupted(Exception):
+    """The refinement was asked to stop after a step; what it has is in the journal."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a phase has come after a step."""
+
+    phase: str
+    step: int
+    """Steps done, from 1."""
+    steps: int
+    """Steps of the phase."""
+    losses: dict[str, float]
+
+
+class Journal:
+    """Keeps nothing: for a refinement that lives and dies with its process. Others override what they keep."""
+
+    def resume(self) -> tuple[str, State] | None:
+        """The phase that was under way or just finished, and its state; None at a fresh start."""
+        return None
+
+    def step(self, progress: Progress, avatar: SplatAvatar, state: Callable[[], State]) -> None:
+        """Called after each step, in the first process only. ``state`` costs a copy of everything: call it seldom.
+
+        Raises `Interrupted` to stop here.
+        """
+
+    def folder(self, phase: str) -> Path | None:
+        """Where what depends only on the start of a phase is cached; None keeps it in memory."""
+
+    def note(self, sentence: str) -> None:
+        """Something that the person should know, e.g. what stands in for a missing file."""
