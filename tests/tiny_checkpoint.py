@@ -29,6 +29,8 @@ SAFETY_ENTRIES = {
     "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
 }
 """What the index of a real Stable Diffusion 1.5 names besides the components that are used here."""
+BYSTANDERS = ("v5.1.ckpt", "v5.1.safetensors", "unet/diffusion_pytorch_model.bin", "safety_checker/model.safetensors")
+"""Gigabytes on the Hub that nobody needs beside the components."""
 NOISE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
 
