@@ -112,9 +112,10 @@ def shape_identity(head: HeadFile, phenotype: Phenotype, local_changes: Mapping[
     used = np.flatnonzero(coefficients > 1e-6)
     weights = (coefficients[used] * PHENOTYPE_STEP).astype(np.float32)
     vertices = head.template.copy()
-    for axis in range(3):
-        vertices[:, axis] += weights @ head.phenotype_shapes[axis, used].astype(np.float32)
-    joints = head.joints + np.tensordot(coefficients[used].astype(np.float32), head.joint_phenotype_shapes[used], 1)
+    for axis in range(3):  # einsum adds up in one order; a BLAS would depend on its number of threads
+        vertices[:, axis] += np.einsum("k,kv->v", weights, head.phenotype_shapes[axis, used].astype(np.float32))
+    moved = np.einsum("k,kjc->jc", coefficients[used].astype(np.float32), head.joint_phenotype_shapes[used])
+    joints = head.joints + moved
     for name, value in local_changes.items():
         shape = _local_change_shape(head, name, value)
         head.local_changes.add_to(vertices, shape, abs(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -28,7 +29,8 @@ def visit(app, monkeypatch):
     server = Server(app.url, app.process, app.files)
 
     def send(browsing: int, creating: int) -> Repeat:
-        return crowd(server, [], browsing, creating, random.Random(0))
+        with ThreadPoolExecutor(1) as elsewhere:  # this thread has Playwright's event loop once a browser was open
+            return elsewhere.submit(crowd, server, [], browsing, creating, random.Random(0)).result()
 
     return send
 
