@@ -1,27 +1,17 @@
-"""The constants of a refinement, phase by phase.
-
-``animportrait3d``: AnimPortrait3D (SIGGRAPH 2025), as its published code runs it. ``headstudio``: HeadStudio (ECCV
-2024); where paper and code differ, the paper's constants.
-"""
+"""What a refinement depends on, phase by phase; `pipeline.stages.recipes` has the published constants."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from pipeline.errors import UserError
 from pipeline.guidance.shot import Region
+from pipeline.stages.plain_values import read
 
 Method = Literal["ism", "sds", "dsd", "sdedit"]
-NEGATIVE_EYES = (
-    "tattoo, hair, eyelash, make up, oversaturation, low-resolution, unrealistic, blurry, low quality, out of focus, "
-    "ugly, low contrast, dull"
-)
-NEGATIVE_MOUTH = "tattoo, highlight, blur, no-shadow, lowres, bad anatomy, cropped, worst quality"
-NEGATIVE_HEAD = "tattoo, blur, lowres, bad anatomy, bad hands, cropped, worst quality"
-NEGATIVE_EDIT = (
-    "oversaturation, low-resolution, unrealistic, blurry, low quality, out of focus, ugly, low contrast, dull"
-)
+LONGEST = 1_000_000
+"""Steps of a phase."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +27,29 @@ class LearningRates:
     """Of degree 0; the others take a twentieth."""
     shape: float = 0.0
     """Coefficients of the head model; 0 leaves the shape as it is."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's two rates of forgetting."""
 
 
 @dataclass(frozen=True)
 class Densification:
-    """When splats are cloned, split and removed."""
+    """When splats are cloned, split and removed. The extent of the scene is that of the view sampler."""
 
     steps: tuple[int, ...] = ()
-    """Steps of the phase after which splats are added and removed."""
+    """Steps of the phase, from 1, after which splats are cloned and split."""
     prune_steps: tuple[int, ...] = ()
-    """Steps after which splats are only removed."""
+    """Steps after which splats are removed; where both lists name a step, it adds first."""
     gradient: float = 2e-4
     """Mean gradient of the screen position, in normalised device units, above which a splat is cloned or split."""
+    normalized: bool = False
+    """Whether the gradients of each step are divided by their norm over all splats (HeadStudio)."""
     split_scale: float = 0.01
     """World size, in extents of the scene, above which a splat is split instead of cloned."""
     min_opacity: float = 0.005
     max_scale: float = 0.1
     """World size, in extents of the scene."""
     max_radius: float = 20.0
-    """Pixels."""
+    """Pixels of a view's frame."""
     most: int = 2_000_000
     """Splats; none are added beyond."""
 
@@ -86,7 +80,9 @@ class Phase:
     edit_steps: int = 20
     """Steps of the whole noise schedule of SDEdit."""
     conditioned: bool = True
-    """Whether crops are seen by the ControlNet; the full frame never is in ``animportrait3d``."""
+    """Whether the ControlNet sees the head model in crops."""
+    conditioned_full: bool = False
+    """Whether it does in the full frame."""
     condition_scale: float = 1.0
     photometric: Literal["l2", "l1+lpips"] = "l2"
     """How a picture is compared with its SDEdit target."""
@@ -94,21 +90,45 @@ class Phase:
     """Expressions that are drawn from."""
     weighted_pool: bool = False
     """Strong expressions and open jaws are drawn more often."""
+    one_pose: bool = False
+    """Whether all views of a step show the same pose."""
     turns_head: bool = False
     """Whether neck and head move with the clip."""
     yaw: tuple[float, float] = (15.0, 165.0)
-    """Degrees, 90 is the front, 0 the subject's left."""
+    """Degrees, 90 is the front, 0 the subject's right, 180 the left."""
     back_share: float = 0.0
     """Share of views drawn from the back half, 180° to 360°."""
     pitch: tuple[float, float] = (70.0, 110.0)
     """Degrees v of AnimPortrait3D's camera, 90 is level: the polar angle is arccos(1 − 2v/180)."""
     named_views: bool = False
-    """Whether the prompt begins with "front view", "side view" or "back view"."""
+    """Whether the prompt says "front view", "side view" or "back view"."""
+    regularizer: Literal["local", "area"] = "local"
+    """In units of the triangle, from where a splat began (AnimPortrait3D), or against the posed triangle's own size
+    (HeadStudio)."""
     scale_weight: float = 0.0
-    """Of the penalty on splats larger than a fifth of their triangle."""
+    """Of the penalty on splats that are too large: for ``local`` than a fifth of their triangle."""
     position_weight: float = 1e-2
-    """Of the penalty on splats that have left their place by more than a triangle."""
+    """Of the penalty on splats that have left their place: for ``local`` by more than a triangle."""
+    position_from: int = 0
+    """Step from which that penalty counts."""
     densification: Densification = Densification()
+
+    def __post_init__(self) -> None:
+        where = f"phase {self.name!r}"
+        _within(f"{where}: steps", self.steps, 1, LONGEST)
+        _within(f"{where}: views", self.views, 1, 64)
+        for name in ("timesteps", "late_timesteps"):
+            for value in getattr(self, name) or ():
+                _within(f"{where}: {name}", value, 0, 999)
+        _within(f"{where}: strength", self.strength, 0, 1)
+        _within(f"{where}: back_share", self.back_share, 0, 1)
+        if not self.regions:
+            raise UserError(f"{where} has no regions; name some, such as full or face")
+        low, high = self.yaw
+        if "full" not in self.regions and (self.back_share or low < 0 or high > 180):
+            raise UserError(
+                f"{where} looks at {', '.join(self.regions)} from behind; add full, or keep yaw in 0 to 180"
+            )
 
 
 @dataclass(frozen=True)
@@ -128,8 +148,29 @@ class RefinementConfig:
     batch: int = 8
     """Most shots that the diffusion model sees at once."""
     sh_degree: int = 0
-    extras: dict[str, float] = field(default_factory=dict)
-    """Constants of one recipe alone, by name."""
+    background: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Behind the head, display sRGB."""
+    condition: Literal["normals", "landmarks"] = "normals"
+    """What the ControlNet was trained to see."""
+    cameras: Literal["animportrait3d", "headstudio"] = "animportrait3d"
+    """Whose; ``headstudio`` goes round the whole head and leaves ``yaw``, ``pitch`` and ``back_share`` aside."""
+    start: Literal["avatar", "super_dense"] = "avatar"
+    """Splats of the avatar, or ``per_triangle`` grey ones on each of its head's triangles."""
+    per_triangle: int = 10
+    shape_until: int = 0
+    """Step from which the shape of the head is learned no more."""
+
+    def __post_init__(self) -> None:
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names) or not names:
+            raise UserError(f"the phases are {', '.join(names) or 'none'}; there must be some, each with its own name")
+        _within("edit_pool", self.edit_pool, 1, LONGEST)
+        _within("batch", self.batch, 1, 1024)
+        _within("per_triangle", self.per_triangle, 1, 100)
+        _within("frame", self.frame, 64, 4096)
+        _within("resolution", self.resolution, 8, 2048)
+        if self.resolution % 8:
+            raise UserError(f"resolution is {self.resolution}; it must be a multiple of 8")
 
     def scaled(self, num_steps_scale: float) -> RefinementConfig:
         """The same with every phase that many times as long, at least one step.
@@ -142,7 +183,7 @@ class RefinementConfig:
         def to(step: int) -> int:
             return max(1, round(step * num_steps_scale))
 
-        phases = []
+        phases = []  # what the noise schedule says (timesteps, strength, edit_steps) stays
         for phase in self.phases:
             old = phase.densification
             densification = replace(
@@ -155,11 +196,30 @@ class RefinementConfig:
                     phase,
                     steps=to(phase.steps),
                     late_from=phase.late_from and to(phase.late_from),
+                    position_from=phase.position_from and to(phase.position_from),
                     densification=densification,
                 )
             )
-        return replace(self, phases=tuple(phases), edit_pool=to(self.edit_pool))
+        return replace(
+            self,
+            phases=tuple(phases),
+            edit_pool=to(self.edit_pool),
+            shape_until=self.shape_until and to(self.shape_until),
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON; `from_dict` reads them again."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> RefinementConfig:
+        """From what `to_dict` gave, also by way of JSON; what is left out has its default.
+
+        Raises `UserError` naming the field that is unknown, missing or no value that it can have.
+        """
+        return read(cls, values, "config")
+
+
+def _within(name: str, value: float, lowest: float, highest: float) -> None:
+    if not lowest <= value <= highest:  # also for NaN
+        raise UserError(f"{name} is {value}; it goes from {lowest} to {highest}")
