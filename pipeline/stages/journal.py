@@ -42,6 +42,12 @@ class Journal:
         Raises `Interrupted` to stop here.
         """
 
+    def pause(self) -> None:
+        """Called between the pieces of long work that leaves them in `folder`, e.g. batches of SDEdit targets.
+
+        Raises `Interrupted` to stop here; what is made so far is found again.
+        """
+
     def folder(self, phase: str) -> Path | None:
         """Where what depends only on the start of a phase is cached; None keeps it in memory."""
 

@@ -1,0 +1,183 @@
+"""`RunJournal`: a refinement leaves its progress in a run folder, and stops where it is asked to."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+from PIL import Image
+
+from pipeline.avatar import SplatAvatar
+from pipeline.avatar_folder import PREVIEW_YAW
+from pipeline.errors import UserError
+from pipeline.files import whole_file, writing
+from pipeline.jobs.checkpoints import Checkpoint, load_newest, oldest_done, save_checkpoint
+from pipeline.jobs.config import RunConfig
+from pipeline.jobs.folder import RunFolder
+from pipeline.jobs.state import RunState
+from pipeline.rendering.portrait import portrait
+from pipeline.stages.journal import Interrupted, Journal, Progress, State
+
+HEARTBEAT_SECONDS = 5.0
+TOLD_EVERY = 10
+"""Steps between two events with losses."""
+PREVIEW_SECONDS = 10.0
+PREVIEW_SIZE = 384
+MARGIN = 1.5
+"""A step may take that many times as long as the last one."""
+
+Watch = Callable[[RunState], None]
+"""Is shown the state after each step."""
+
+
+class RunJournal(Journal):
+    """The journal of one worker: checkpoints, events, a picture now and then, and a sign of life.
+
+    ``budget_seconds`` from now on, it stops after the step that is likely the last to fit; ``stop`` is asked after each
+    step. Use `alive` around the work.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        config: RunConfig,
+        *,
+        budget_seconds: float | None = None,
+        stop: Callable[[], bool] | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self.run = run
+        self.config = config
+        self._deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
+        self._stop = stop or (lambda: False)
+        self._watch = watch
+        self._mutex = threading.Lock()
+        self.state = replace(run.state(), status="running", sentence="", total=config.total).worked_on_by(
+            psutil.Process()
+        )
+        self._worked_before = self.state.seconds
+        self._started = self._last = self._kept = time.monotonic()
+        self._drawn = -PREVIEW_SECONDS
+        self._own_steps = 0
+        self._costs = _Costs()
+        self._before: dict[str, int] = {}
+        done = 0
+        for phase in config.refinement.phases:
+            self._before[phase.name] = done
+            done += phase.steps
+
+    def resume(self) -> tuple[str, State] | None:
+        """The newest whole checkpoint."""
+        checkpoint, damaged = load_newest(self.run.checkpoints)
+        for path in damaged:
+            self.note(f"{path.name} is damaged and was laid aside; the checkpoint before it is used")
+            path.unlink(missing_ok=True)
+        if checkpoint is None:
+            return None
+        self.run.tell("resume", phase=checkpoint.phase, done=checkpoint.done)
+        self.update(phase=checkpoint.phase, done=checkpoint.done)
+        return checkpoint.phase, checkpoint.state
+
+    def step(self, progress: Progress, avatar: SplatAvatar, state: Callable[[], State]) -> None:
+        """Keep what is due, and raise `Interrupted` when it is time to stop."""
+        now = time.monotonic()
+        self._costs.step, self._last = now - self._last, now
+        self._own_steps += 1
+        done = self._before[progress.phase] + progress.step
+        is_end = progress.step == progress.steps
+        stopping = self._stop() or self._is_time_up(now)
+        if is_end or stopping or self._is_due(progress.step, now):
+            self._keep(Checkpoint(done, progress.phase, state()))
+        if stopping or is_end or now - self._drawn > PREVIEW_SECONDS:
+            self._draw(avatar)
+        if is_end or progress.step % TOLD_EVERY == 1:
+            self.run.tell("step", phase=progress.phase, step=progress.step, losses=progress.losses)
+        self.update(
+            phase=progress.phase, step=progress.step, steps=progress.steps, done=done, losses=progress.losses,
+            seconds_left=(self.config.total - done) * (now - self._started) / self._own_steps,
+        )  # fmt: skip
+        self._last = time.monotonic()
+        if stopping and done < self.config.total:
+            raise Interrupted(f"stopped after step {progress.step} of {progress.steps} of {progress.phase}")
+
+    def pause(self) -> None:
+        """Raise `Interrupted` when it is time to stop, in work that leaves its pieces in `folder`."""
+        if self._stop() or self._is_time_up(time.monotonic()):
+            raise Interrupted("stopped between two steps")
+
+    def folder(self, phase: str) -> Path | None:
+        """Where pictures that a phase makes ahead are kept, until no checkpoint of the phase is left."""
+        return self.run.targets / phase
+
+    def note(self, sentence: str) -> None:
+        """Into the events, once."""
+        self.run.tell("note", sentence=sentence)
+
+    def update(self, **values: Any) -> None:
+        """Change the state and write it."""
+        with self._mutex:
+            now = time.time()
+            seconds = self._worked_before + time.monotonic() - self._started
+            self.state = replace(self.state, heartbeat=now, seconds=seconds, **values)
+            self.run.write_state(self.state)
+        if self._watch is not None:
+            self._watch(self.state)
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Give a sign of life every few seconds, also while a model loads or a step takes minutes."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(HEARTBEAT_SECONDS):
+                with suppress(UserError):  # a full disk: the work itself will meet it
+                    self.update()
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _is_time_up(self, now: float) -> bool:
+        return self._deadline is not None and now + MARGIN * self._costs.step + self._costs.keep > self._deadline
+
+    def _is_due(self, step: int, now: float) -> bool:
+        return step % self.config.checkpoint_every == 0 or now - self._kept > self.config.checkpoint_seconds
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        started = time.monotonic()
+        path = save_checkpoint(self.run.checkpoints, checkpoint)
+        self._forget_targets()
+        self._kept = time.monotonic()
+        self._costs.keep = self._kept - started
+        self.run.tell("checkpoint", phase=checkpoint.phase, done=checkpoint.done, bytes=path.stat().st_size)
+
+    def _forget_targets(self) -> None:
+        """Remove the pictures of phases that lie before every checkpoint, so that nothing can ask for them again."""
+        oldest = oldest_done(self.run.checkpoints)
+        for phase in self.config.refinement.phases:
+            if self._before[phase.name] + phase.steps <= oldest:
+                shutil.rmtree(self.run.targets / phase.name, ignore_errors=True)
+
+    def _draw(self, avatar: SplatAvatar) -> None:
+        picture = Image.fromarray(portrait(avatar, PREVIEW_SIZE, yaw=PREVIEW_YAW).numpy())
+        with whole_file(self.run.preview, durable=False) as partial, writing(partial):
+            picture.save(partial, "PNG")
+        self._drawn = time.monotonic()
+
+
+class _Costs:
+    """Seconds that the last step and the last checkpoint took."""
+
+    step = 0.0
+    keep = 0.0

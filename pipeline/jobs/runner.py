@@ -1,0 +1,133 @@
+"""`run`: advance a run as far as time allows. The command line, the app's workers, a slice of ZeroGPU and a job on the
+Hub's machines all call it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numba
+import torch
+from numba.core import config as numba_config
+
+from pipeline.animate import AnimationSettings, animate_to_video
+from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
+from pipeline.errors import UserError
+from pipeline.jobs.config import RunConfig
+from pipeline.jobs.folder import RunFolder
+from pipeline.jobs.journal import RunJournal, Watch
+from pipeline.jobs.making import make_start, refined, refined_recipe
+from pipeline.jobs.state import RunState
+from pipeline.jobs.troubles import disk_sentence, is_disk_full, is_out_of_memory, memory_sentence
+from pipeline.motion import load_motion
+from pipeline.stages.journal import Interrupted
+
+CLIP = Path(__file__).parents[2] / "examples" / "motions" / "emotions.npz"
+VIDEO = AnimationSettings(384, 384)
+
+
+def run(
+    path: Path,
+    *,
+    budget_seconds: float | None = None,
+    stop: Callable[[], bool] | None = None,
+    watch: Watch | None = None,
+) -> RunState:
+    """Work on a run until it is finished, ``budget_seconds`` are over or ``stop()`` is true; how it is then.
+
+    ``watch`` is shown the state whenever it changes. What the person can mend ends in the state "failed", with a
+    sentence, and may be resumed; our own defects are raised besides. Raises `UserError` when there is no run, or
+    somebody else works on it.
+    """
+    folder = RunFolder.open(path)
+    config = folder.config()
+    with folder.lock():
+        if folder.state().status == "finished":
+            return folder.state()
+        journal = RunJournal(folder, config, budget_seconds=budget_seconds, stop=stop, watch=watch)
+        with journal.alive():
+            _guarded(journal)
+        return journal.state
+
+
+def _guarded(journal: RunJournal) -> None:
+    """Do the work, and leave in the state how it ended."""
+    path = journal.run.path
+    try:
+        _work(journal)
+    except Interrupted as reason:
+        _end(journal, "stopped", f"{reason}; go on with --resume {path}")
+    except KeyboardInterrupt:
+        _end(journal, "stopped", f"stopped at once; --resume {path} goes on from the last checkpoint")
+        raise
+    except Exception as error:
+        if is_disk_full(error):
+            _end(journal, "failed", disk_sentence(path))
+        elif is_out_of_memory(error):
+            _end(journal, "failed", memory_sentence(path, journal.state.batch or journal.config.refinement.batch))
+        elif isinstance(error, UserError):
+            _end(journal, "failed", str(error))
+        else:
+            _end(journal, "failed", f"a defect of this program ({type(error).__name__}: {error}); its log tells more")
+            raise
+
+
+def _work(journal: RunJournal) -> None:
+    folder, config = journal.run, journal.config
+    folder.tell("start", **{name: getattr(journal.state, name) for name in ("pid", "host")})
+    _use_threads(config)
+    if not folder.start.is_dir():
+        journal.update(phase="start", step=0, steps=0)
+        make_start(config, folder.start)
+    journal.pause()
+    try:
+        avatar = refined(journal, _with_batch(config, journal.state.batch))
+    except Exception as error:
+        batch = journal.state.batch or config.refinement.batch
+        if not is_out_of_memory(error) or batch == 1:
+            raise
+        torch.cuda.empty_cache()
+        journal.note(f"memory did not suffice for {batch} pictures at once; going on with {batch // 2}")
+        journal.update(batch=batch // 2)
+        avatar = refined(journal, _with_batch(config, batch // 2))
+    journal.update(phase="avatar", step=0, steps=0)
+    save_avatar_folder(avatar, refined_recipe(config, folder.start), folder.avatar)
+    journal.pause()
+    journal.update(phase="video")
+    _make_video(journal)
+    _end(journal, "finished", "")
+    for leftover in (folder.checkpoints, folder.targets):
+        shutil.rmtree(leftover, ignore_errors=True)
+    folder.free_spare()
+
+
+def _make_video(journal: RunJournal) -> None:
+    """The head in motion; where that cannot be, it is told and the head is finished all the same."""
+    folder = journal.run
+    try:
+        avatar = load_avatar_folder(folder.avatar)
+        animate_to_video(avatar, load_motion([CLIP]), folder.video, VIDEO)
+    except UserError as error:
+        if is_disk_full(error):
+            raise
+        journal.note(f"there is no video of the head: {error}")
+
+
+def _end(journal: RunJournal, status: str, sentence: str) -> None:
+    journal.run.free_spare()
+    with suppress(UserError):  # no room even for this: a reader finds that nobody works on it
+        journal.run.tell(status, sentence=sentence)
+        journal.update(status=status, sentence=sentence, pid=0, seconds_left=None)
+
+
+def _with_batch(config: RunConfig, batch: int | None) -> RunConfig:
+    return config if batch is None else replace(config, refinement=replace(config.refinement, batch=batch))
+
+
+def _use_threads(config: RunConfig) -> None:
+    if config.threads:
+        torch.set_num_threads(config.threads)
+        numba.set_num_threads(min(config.threads, numba_config.NUMBA_NUM_THREADS))
