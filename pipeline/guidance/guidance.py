@@ -1,0 +1,24 @@
+"""`Guidance`: what a stage of the refinement is guided by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.guidance.diffusion import DiffusionModel
+from pipeline.guidance.prompts import PromptTable
+
+if TYPE_CHECKING:
+    from pipeline.guidance.conditions import Condition
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """A diffusion model, its prompts, and what its ControlNet is shown."""
+
+    model: DiffusionModel
+    scheduler: Any
+    """Of diffusers, for the editing of pictures; the distillation needs the model's noise schedule alone."""
+    prompts: PromptTable
+    condition: Condition
+    """Posed vertices and cameras to the ControlNet's pictures."""
