@@ -22,7 +22,7 @@ class Fragments(NamedTuple):
     face: Tensor
     """(C, H, W) int32, the nearest face; −1 where there is none."""
     barycentrics: Tensor
-    """(C, H, W, 3) float32 weights of its corners on the surface itself (perspective-correct); 0 where there is none."""
+    """(C, H, W, 3) float32 weights of its corners on the surface itself (perspective-correct); 0 without a face."""
     depth: Tensor
     """(C, H, W) float32 camera-space z, metres; infinite where there is none."""
 

@@ -81,7 +81,7 @@ def _screen_barycentrics(corners: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _resolve(keys: Tensor, corners: Tensor, faces: int, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    cameras, height, width = shape
+    _, height, width = shape
     hit = (keys != NOTHING).nonzero().squeeze(1)
     face = (keys[hit] & 0xFFFFFFFF).int()
     all_faces = torch.full_like(keys, -1, dtype=torch.int32)

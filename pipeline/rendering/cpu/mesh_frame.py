@@ -31,7 +31,7 @@ def rasterize_view(screen: NDArray[np.float64], faces: NDArray[np.int64], near: 
 def interpolate_view(
     face: Ints, barycentrics: Floats, faces: NDArray[np.int64], attributes: Floats, background: Floats, out: Floats
 ) -> None:
-    """Fills ``out`` (H, W, A) with ``attributes`` (V, A) at the fragments of one view, ``background`` (A,) elsewhere."""
+    """Fills ``out`` (H, W, A) with ``attributes`` (V, A) at a view's fragments, ``background`` (A,) elsewhere."""
     share(lambda counter, _: blend_corners(counter, face, barycentrics, faces, attributes, background, out))
 
 

@@ -15,10 +15,21 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .arrays import Floats, Ints
-from .simd import atomic_next, kernel, lane_numbers, load16, mask_bits, maximum, minimum, select, splat16, store
+from .simd import (
+    atomic_next,
+    inlined,
+    kernel,
+    lane_numbers,
+    load16,
+    mask_bits,
+    maximum,
+    minimum,
+    select,
+    splat16,
+    store,
+)
 
 f32 = np.float32
 RECORD = 17
@@ -95,7 +106,7 @@ def prepare(counter, screen, faces, width, height, near, triangles):
 
 @kernel
 def count_bands(boxes, start):
-    """start[b] … start[b + 1] are the places of band b in the list that `list_bands` makes; their number is returned."""
+    """start[b] … start[b + 1]: places of band b in the list that `list_bands` makes; their number is returned."""
     start[:] = 0
     for f in range(boxes.shape[0]):
         if boxes[f, 2] >= boxes[f, 0]:
@@ -117,26 +128,28 @@ def list_bands(boxes, start, places, members):
                 places[band] += 1
 
 
-@kernel
-def _draw_face(r, left, right, first, last, top, row_size, face, nearest, ids):
-    """One face over rows first … last of the band that begins at row 0 of ``nearest`` and ``ids``; its box begins at
-    ``left`` and row ``top`` of the band (perhaps above it)."""
+@inlined
+def _draw_face(records, o, left, right, first, last, top, row_size, face, nearest, ids):
+    """One face, with its record at ``o``, over rows first … last of the band that begins at row 0 of ``nearest`` and
+    ``ids``; its box begins at column ``left`` and at row ``top`` of the band (perhaps above it)."""
     lane = lane_numbers(splat16(f32(0)))
-    number = splat16(f32(face))
+    low, high = records[o + 15], records[o + 16]
     for x in range(left, right + 1, LANES):
         dx = lane + f32(x - left)
-        base0, base1, base2 = dx * r[0] + r[2], dx * r[3] + r[5], dx * r[6] + r[8]
-        base = dx * r[12] + r[14]
+        base0 = dx * records[o] + records[o + 2]
+        base1 = dx * records[o + 3] + records[o + 5]
+        base2 = dx * records[o + 6] + records[o + 8]
+        base = dx * records[o + 12] + records[o + 14]
         for y in range(first, last + 1):
             dy = f32(y - top)
-            b0, b1, b2 = base0 + dy * r[1], base1 + dy * r[4], base2 + dy * r[7]
+            b0, b1, b2 = base0 + dy * records[o + 1], base1 + dy * records[o + 4], base2 + dy * records[o + 7]
             at = y * row_size + x
             behind = load16(nearest, at)
-            inverse = minimum(maximum(base + dy * r[13], r[15]), r[16])
+            inverse = minimum(maximum(base + dy * records[o + 13], low), high)
             inside = (minimum(minimum(b0, b1), b2) >= INSIDE) & (inverse > behind)
             if mask_bits(inside) != 0:
                 store(nearest, at, select(inside, inverse, behind))
-                store(ids, at, select(inside, number, load16(ids, at)))
+                store(ids, at, select(inside, f32(face), load16(ids, at)))
 
 
 @kernel
@@ -152,38 +165,50 @@ def draw(counter, start, members, triangles, nearest, ids, output):
             break
         y0 = band * BAND
         rows = min(BAND, height - y0)
-        nearest[: rows * row_size] = 0
-        ids[: rows * row_size] = -1
+        for p in range(rows * row_size):
+            nearest[p] = f32(0)
+            ids[p] = f32(-1)
         for place in range(start[band], start[band + 1]):
             f = np.int64(members[place])
-            r = records[f * RECORD : f * RECORD + RECORD]
-            first, last = max(boxes[f, 1] - y0, 0), min(boxes[f, 3] - y0, rows - 1)
-            _draw_face(r, boxes[f, 0], boxes[f, 2], first, last, boxes[f, 1] - y0, row_size, f, nearest, ids)
-        for y in range(rows):
-            for x in range(width):
-                _resolve(np.int32(ids[y * row_size + x]), x, y0 + y, triangles, output)
+            left, top, right, bottom = boxes[f, 0], boxes[f, 1] - y0, boxes[f, 2], boxes[f, 3] - y0
+            first, last = max(top, 0), min(bottom, rows - 1)
+            _draw_face(records, f * RECORD, left, right, first, last, top, row_size, f, nearest, ids)
+        _resolve(rows, y0, row_size, ids, triangles, output)
 
 
 @kernel
-def _resolve(f, x, y, triangles, output):
-    """Writes the fragment of face ``f`` (−1: none) at a pixel."""
-    output.face[y, x] = f
-    if f < 0:
-        output.depth[y, x] = np.inf
-        for c in range(3):
-            output.barycentrics[y, x, c] = 0
-        return
-    r = triangles.records[np.int64(f) * RECORD : np.int64(f) * RECORD + RECORD]
-    dx, dy = f32(x - triangles.boxes[f, 0]), f32(y - triangles.boxes[f, 1])
-    p0 = max(r[0] * dx + r[1] * dy + r[2], f32(0)) * r[9]
-    p1 = max(r[3] * dx + r[4] * dy + r[5], f32(0)) * r[10]
-    p2 = max(r[6] * dx + r[7] * dy + r[8], f32(0)) * r[11]
-    scale = f32(1) / (p0 + p1 + p2)
-    inverse = min(max(r[12] * dx + r[13] * dy + r[14], r[15]), r[16])
-    output.depth[y, x] = f32(1) / inverse
-    output.barycentrics[y, x, 0] = p0 * scale
-    output.barycentrics[y, x, 1] = p1 * scale
-    output.barycentrics[y, x, 2] = p2 * scale
+def _resolve(rows, y0, row_size, ids, triangles, output):
+    """Writes the fragments of a band whose nearest faces are in ``ids``."""
+    boxes, records = triangles.boxes, triangles.records
+    faces, barycentrics, depths = output.face, output.barycentrics, output.depth
+    for row in range(rows):
+        y = np.uint64(y0 + row)
+        for column in range(faces.shape[1]):
+            x = np.uint64(column)
+            f = np.int32(ids[np.uint64(row * row_size + column)])
+            faces[y, x] = f
+            if f < 0:
+                depths[y, x] = np.inf
+                barycentrics[y, x, 0] = barycentrics[y, x, 1] = barycentrics[y, x, 2] = f32(0)
+                continue
+            o = np.uint64(f) * np.uint64(RECORD)
+            dx, dy = f32(column - boxes[np.uint64(f), 0]), f32(y0 + row - boxes[np.uint64(f), 1])
+            p0 = _share(records, o, dx, dy, 0)
+            p1 = _share(records, o, dx, dy, 1)
+            p2 = _share(records, o, dx, dy, 2)
+            scale = f32(1) / (p0 + p1 + p2)
+            inverse = records[o + np.uint64(12)] * dx + records[o + np.uint64(13)] * dy + records[o + np.uint64(14)]
+            depths[y, x] = f32(1) / min(max(inverse, records[o + np.uint64(15)]), records[o + np.uint64(16)])
+            barycentrics[y, x, 0], barycentrics[y, x, 1] = p0 * scale, p1 * scale
+            barycentrics[y, x, 2] = p2 * scale
+
+
+@inlined
+def _share(records, o, dx, dy, corner):
+    """A corner's screen-space barycentric over its depth, not yet divided by the sum of the three."""
+    a = o + np.uint64(3 * corner)
+    flat = records[a] * dx + records[a + np.uint64(1)] * dy + records[a + np.uint64(2)]
+    return max(flat, f32(0)) * records[o + np.uint64(9 + corner)]
 
 
 @kernel
