@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import torch
 
 from pipeline.errors import UserError
 from pipeline.stages.config import RefinementConfig
+from pipeline.stages.plain_values import read
 
 CONFIG_VERSION = 1
-DEVICES = ("auto", "cpu", "cuda")
-DTYPES = ("auto", "float32", "float16", "bfloat16")
-RESOLUTIONS = range(64, 1025)
+RESOLUTIONS = range(64, 1025, 64)
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,22 @@ class RunConfig:
     """Steps."""
     checkpoint_seconds: float = 300.0
     """After so long a checkpoint is written also before ``checkpoint_every``."""
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes a GPU where one is there, anew at every start."""
-    dtype: str = "auto"
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Of the diffusion model; ``auto`` is float16 on a GPU."""
     threads: int = 0
     """Of the CPU, on which sums depend bit for bit; 0 leaves it to torch."""
     version: int = CONFIG_VERSION
 
     def __post_init__(self) -> None:
-        _check_values(self)
+        for name in ("prompt", "model", "controlnet", "head"):
+            _check(name, getattr(self, name), bool(getattr(self, name).strip()), "it must be said")
+        _check("version", self.version, self.version == CONFIG_VERSION, f"this program reads {CONFIG_VERSION}")
+        _check("seed", self.seed, 0 <= self.seed < 2**32, f"it must be between 0 and {2**32 - 1}")
+        _check("checkpoint_every", self.checkpoint_every, self.checkpoint_every >= 1, "it must be at least 1")
+        _check("checkpoint_seconds", self.checkpoint_seconds, self.checkpoint_seconds > 0, "it must be above 0")
+        _check("threads", self.threads, 0 <= self.threads <= MOST_THREADS, f"it goes from 0 to {MOST_THREADS}")
 
     @classmethod
     def of(
@@ -74,7 +80,7 @@ class RunConfig:
             raise UserError(f"recipe is {recipe!r}; it is one of {', '.join(RECIPES)}")
         refinement = replace(RECIPES[recipe].scaled(num_steps_scale), seed=seed)
         if resolution is not None:
-            if resolution % 64 or resolution not in RESOLUTIONS:
+            if resolution not in RESOLUTIONS:
                 raise UserError(f"resolution is {resolution}; it must be a multiple of 64 from 64 to 1024")
             refinement = replace(refinement, resolution=resolution)
         return cls(
@@ -109,42 +115,9 @@ class RunConfig:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise UserError(f"config.json of the run is damaged ({error}); start the run anew") from error
-        if not isinstance(values, dict):
-            raise UserError("config.json of the run is no table of values; start the run anew")
-        known = {one.name for one in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise UserError(f"config.json of the run holds {unknown[0]!r}, which this version does not know")
-        if missing := sorted({"prompt", "model", "controlnet", "refinement"} - set(values)):
-            raise UserError(f"config.json of the run lacks {missing[0]!r}; start the run anew")
-        refinement = values.pop("refinement")
-        if not isinstance(refinement, dict):
-            raise UserError(f"refinement is {refinement!r} in config.json of the run; it must be a table of values")
-        return cls(refinement=RefinementConfig.from_dict(refinement), **values)
+        return read(cls, values, "config.json of the run")
 
 
-def _check_values(config: RunConfig) -> None:
-    """Raise `UserError` for a value of another type, or out of range."""
-    types: dict[str, type | tuple[type, ...]] = {
-        "prompt": str, "model": str, "controlnet": str, "seed": int, "attributes": dict, "head": str,
-        "num_steps_scale": (int, float), "checkpoint_every": int, "checkpoint_seconds": (int, float), "device": str,
-        "dtype": str, "threads": int, "version": int,
-    }  # fmt: skip
-    for name, kind in types.items():
-        _check(config, name, isinstance(getattr(config, name), kind) and not isinstance(getattr(config, name), bool))
-    pairs: Any = config.attributes.items()
-    _check(config, "attributes", all(isinstance(key, str) and isinstance(value, str) for key, value in pairs))
-    for name in ("prompt", "model", "controlnet", "head"):
-        _check(config, name, bool(getattr(config, name).strip()))
-    _check(config, "version", config.version == CONFIG_VERSION)
-    _check(config, "seed", 0 <= config.seed < 2**32)
-    _check(config, "checkpoint_every", config.checkpoint_every >= 1)
-    _check(config, "checkpoint_seconds", config.checkpoint_seconds > 0)
-    _check(config, "threads", 0 <= config.threads <= 1024)
-    _check(config, "device", config.device in DEVICES, ", ".join(DEVICES))
-    _check(config, "dtype", config.dtype in DTYPES, ", ".join(DTYPES))
-
-
-def _check(config: RunConfig, name: str, right: bool, allowed: str = "") -> None:
+def _check(name: str, value: Any, right: bool, told: str) -> None:
     if not right:
-        told = f"it is one of {allowed}" if allowed else "that is not allowed"
-        raise UserError(f"{name} of the run is {getattr(config, name)!r}; {told}")
+        raise UserError(f"{name} of the run is {value!r}; {told}")

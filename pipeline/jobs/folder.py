@@ -33,9 +33,9 @@ from filelock import FileLock, Timeout
 from pipeline.errors import UserError
 from pipeline.files import reading, whole_file, writing
 from pipeline.jobs.config import RunConfig
-from pipeline.jobs.state import RunState
+from pipeline.jobs.state import STATE, RunState
 
-CONFIG, STATE, EVENTS, LOG, LOCK, SPARE = "config.json", "state.json", "events.jsonl", "log.txt", "lock", "spare"
+CONFIG, EVENTS, LOG, LOCK, SPARE = "config.json", "events.jsonl", "log.txt", "lock", "spare"
 LOCK_SECONDS = 2.0
 """Somebody who only looks whether the lock is held holds it for a moment."""
 SPARE_BYTES = 64 * 1024
@@ -189,7 +189,7 @@ class RunFolder:
             return RunState.from_json((self.path / STATE).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return RunState()
-        except (OSError, ValueError, TypeError, RecursionError):
+        except (OSError, ValueError, RecursionError):
             return RunState(status="stopped", sentence=f"{STATE} is damaged; resumed, it goes on from a checkpoint")
 
 

@@ -59,9 +59,8 @@ class RunJournal(Journal):
         self._stop = stop or (lambda: False)
         self._watch = watch
         self._mutex = threading.Lock()
-        self.state = replace(run.state(), status="running", sentence="", total=config.total).worked_on_by(
-            psutil.Process()
-        )
+        before = replace(run.state(), status="running", sentence="", total=config.total)
+        self.state = before.worked_on_by(psutil.Process())
         self._worked_before = self.state.seconds
         self._started = self._last = self._kept = time.monotonic()
         self._drawn = -PREVIEW_SECONDS

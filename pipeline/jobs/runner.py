@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numba
 import torch
-from numba.core import config as numba_config
 
 from pipeline.animate import AnimationSettings, animate_to_video
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
@@ -130,4 +129,4 @@ def _with_batch(config: RunConfig, batch: int | None) -> RunConfig:
 def _use_threads(config: RunConfig) -> None:
     if config.threads:
         torch.set_num_threads(config.threads)
-        numba.set_num_threads(min(config.threads, numba_config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(config.threads, numba.get_num_threads()))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import time
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 import psutil
 
+from pipeline.stages.plain_values import read
+
 Status = Literal["waiting", "running", "stopped", "failed", "finished"]
+STATE = "state.json"
 SILENCE_SECONDS = 120.0
 """A run on another machine that was not heard of for so long is taken for dead."""
 
@@ -62,11 +65,7 @@ class RunState:
     @classmethod
     def from_json(cls, text: str) -> RunState:
         """Raises `ValueError` for a text that is no state."""
-        values = json.loads(text)
-        if not isinstance(values, dict) or values.get("status") not in get_args(Status):
-            raise ValueError("it holds no status")
-        known = {one.name for one in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        return read(cls, json.loads(text), STATE)
 
     def worked_on_by(self, process: psutil.Process) -> RunState:
         """The same in the hands of a process of this machine."""

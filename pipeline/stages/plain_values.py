@@ -15,7 +15,8 @@ Record = TypeVar("Record")
 def read(kind: type[Record], values: Any, where: str) -> Record:
     """An object of the dataclass ``kind`` from a dictionary of its fields; lists stand for tuples.
 
-    Fields may be of str, int, float, bool, `Literal`, tuples, other dataclasses, or one of these or None. Raises
+    Fields may be of str, int, float, bool, `Literal`, tuples, tables (``dict[str, …]``), other dataclasses, or one of
+    these or None. Raises
     `UserError` naming the place, such as ``config.phases[2].steps``, when a field is unknown, missing or wrong.
     """
     if not isinstance(values, dict):
@@ -27,7 +28,7 @@ def read(kind: type[Record], values: Any, where: str) -> Record:
         if name not in names:
             raise UserError(f"{where} has no field {name!r}; its fields are {', '.join(names)}")
     for field in known:
-        if field.name not in values and field.default is MISSING:
+        if field.name not in values and field.default is MISSING and field.default_factory is MISSING:
             raise UserError(f"{where}.{field.name} is missing")
     return kind(**{name: _value(types_of[name], value, f"{where}.{name}") for name, value in values.items()})
 
@@ -45,7 +46,15 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return None if value is None else _value(given, value, where)
     if origin is tuple:
         return _tuple(choices, value, where)
+    if origin is dict:
+        return _table(choices[1], value, where)
     return _number_or_text(kind, value, where)
+
+
+def _table(kind: Any, value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise UserError(f"{where} is {_told(value)}; it must be a table with texts as names")
+    return {name: _value(kind, item, f"{where}.{name}") for name, item in value.items()}
 
 
 def _tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
