@@ -1,0 +1,84 @@
+"""The look of the whole head at the end, and `refine`: all stages in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from accelerate import Accelerator
+
+from pipeline.avatar import SplatAvatar
+from pipeline.errors import UserError
+from pipeline.guidance.guidance import Guidance
+from pipeline.stages.config import Phase, RefinementConfig
+from pipeline.stages.dynamic import dynamic_phases, refine_dynamic
+from pipeline.stages.journal import Journal, State
+from pipeline.stages.phases import run_phases
+from pipeline.stages.regions import eye_phases, mouth_phases, refine_eyes, refine_mouth
+
+
+def appearance_phases(config: RefinementConfig) -> list[Phase]:
+    """Phases of a configuration that fit the whole head to edited targets."""
+    return [phase for phase in config.phases if phase.trained == "all" and phase.method == "sdedit"]
+
+
+def refine_appearance(
+    avatar: SplatAvatar,
+    guidance: Guidance,
+    config: RefinementConfig,
+    accelerator: Accelerator,
+    *,
+    journal: Journal = Journal(),  # noqa: B008 — keeps nothing
+    state: State | None = None,
+) -> SplatAvatar:
+    """All splats by pictures that the diffusion model has edited, which sharpens what distillation left soft.
+
+    The avatar that comes in stays as it is. ``state`` is of an interrupted attempt at one of these phases.
+    Raises `Interrupted` and `UserError` as `pipeline.stages.fitting.fit` does.
+    """
+    return run_phases(appearance_phases(config), avatar, guidance, config, accelerator, journal, state)
+
+
+STAGES = (
+    (eye_phases, refine_eyes),
+    (mouth_phases, refine_mouth),
+    (dynamic_phases, refine_dynamic),
+    (appearance_phases, refine_appearance),
+)
+"""Which phases each stage runs."""
+
+
+def refine(
+    avatar: SplatAvatar,
+    guidance: Guidance,
+    config: RefinementConfig,
+    accelerator: Accelerator,
+    journal: Journal = Journal(),  # noqa: B008 — keeps nothing
+) -> SplatAvatar:
+    """Run the phases of ``config`` in their order, from where the journal was left.
+
+    The avatar that comes in stays as it is; it is the same one when an interrupted refinement goes on. Each phase
+    belongs to the stage that trains what it trains.
+
+    Raises:
+        Interrupted: the journal asked to stop.
+        UserError: the journal is of a phase that the configuration does not have, or as `fit` does.
+    """
+    phases, state = _left(config, journal)
+    for phase in phases:
+        stage = next(stage for belongs, stage in STAGES if phase in belongs(config))
+        alone = replace(config, phases=(phase,))
+        avatar = stage(avatar, guidance, alone, accelerator, journal=journal, state=state)
+        state = None
+    return avatar
+
+
+def _left(config: RefinementConfig, journal: Journal) -> tuple[tuple[Phase, ...], State | None]:
+    """Phases that are still to be run, and the state of the first of them where it was begun."""
+    resumed = journal.resume()
+    if resumed is None:
+        return config.phases, None
+    name, state = resumed
+    names = [phase.name for phase in config.phases]
+    if name not in names:
+        raise UserError(f"the run was left in phase {name!r}, but its recipe has {', '.join(names)}; start it anew")
+    return config.phases[names.index(name) :], state
