@@ -8,7 +8,7 @@ It is made of diffusers' modules, of which it needs no more than this, so that s
   ``vae.config.scaling_factor``, ``.latent_channels``, and ``.block_out_channels``: latents are half as large for each
   entry after the first;
 - ``scheduler.alphas_cumprod`` and ``.config.prediction_type``;
-- ``controlnet(latents, t, encoder_hidden_states=, controlnet_cond=, return_dict=False)``: residuals of the way down, and
+- ``controlnet(latents, t, encoder_hidden_states=, controlnet_cond=, return_dict=False)``: residuals of the way down and
   that of the middle.
 """
 

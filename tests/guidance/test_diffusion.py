@@ -141,7 +141,7 @@ def test_half_precision_answers_in_single():
 
 def test_a_latent_consistency_model_is_told_its_guidance_scale():
     parts = tiny_components()
-    unet = UNet2DConditionModel.from_config({**parts["unet"].config, "time_cond_proj_dim": 8})
+    unet = UNet2DConditionModel.from_config(parts["unet"].config, time_cond_proj_dim=8)
     model = DiffusionModel(unet, parts["vae"], parts["scheduler"])
     inputs = torch.randn(1, 4, 4, 4), torch.tensor([400]), torch.randn(1, 77, 32), None
     weak, strong = (model.predict(*inputs, guidance_scale=scale) for scale in (1.0, 8.0))
