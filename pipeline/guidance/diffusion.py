@@ -24,8 +24,8 @@ from torch.utils.checkpoint import checkpoint
 
 from pipeline.errors import UserError
 
-VAE_ROWS = 8
-"""Pictures that the VAE encodes at once: with gradient, 512² and 16 bits about 2 GB each."""
+VAE_PIXELS = 8 * 512**2
+"""Pixels that the VAE sees at once: with gradient and 16 bits about 2 GB for 512²."""
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 
@@ -90,8 +90,8 @@ class DiffusionModel:
     def encode(self, images: Tensor, noise: Tensor) -> Tensor:
         """Latents of pictures: drawn from the VAE's posterior with the given noise, and scaled.
 
-        Differentiable in the pictures. At most `VAE_ROWS` pictures keep their activations; those of the others are
-        computed again on the way back.
+        Differentiable in the pictures. Pictures of no more than `VAE_PIXELS` keep their activations; those of the
+        others are computed again on the way back.
 
         Args:
             images: (B,3,H,W) in 0..1, scaled to the size of which the noise is the latents' where it differs.
@@ -104,7 +104,8 @@ class DiffusionModel:
         images = images.to(self.device)
         if images.shape[-2:] != size:
             images = functional.interpolate(images, size, mode="bilinear", antialias=True)
-        parts = list(zip(images.split(VAE_ROWS), noise.to(self.device).split(VAE_ROWS), strict=True))
+        rows = _vae_rows(*size)
+        parts = list(zip(images.split(rows), noise.to(self.device).split(rows), strict=True))
         latents = [
             checkpoint(self._encode, *part, use_reentrant=False, preserve_rng_state=False) for part in parts[:-1]
         ]
@@ -120,7 +121,8 @@ class DiffusionModel:
         """Pictures (B,3,H,W) float32 in 0..1 of latents (B,C,h,w)."""
         vae: Any = self.vae
         scaled = (latents / self.scaling_factor).to(self.device, _parameter(vae).dtype)
-        images = torch.cat([vae.decode(part).sample for part in scaled.split(VAE_ROWS)])
+        rows = _vae_rows(*(side * self.latent_scale for side in latents.shape[-2:]))
+        images = torch.cat([vae.decode(part).sample for part in scaled.split(rows)])
         return (images.float() / 2 + 0.5).clamp(0, 1)
 
     def add_noise(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
@@ -262,6 +264,10 @@ def for_speed(model: DiffusionModel, compiled: bool = False) -> DiffusionModel:
         compile_unet: Callable[..., Any] = torch.compile
         model.unet = compile_unet(model.unet)
     return model
+
+
+def _vae_rows(height: int, width: int) -> int:
+    return max(1, VAE_PIXELS // (height * width))
 
 
 def _parameter(module: nn.Module) -> Tensor:

@@ -75,6 +75,9 @@ class Phase:
     """Range of the second part of the phase, which begins at ``late_from``."""
     late_from: int = 0
     """Step."""
+    inversions: int = 3
+    """Steps by which ``ism`` inverts latents to the start of its interval; 3 is the paper's, 0 adds noise instead and
+    saves up to half of the UNet's rows."""
     strength: float = 0.0
     """Of SDEdit: share of the noise schedule that is run again."""
     edit_steps: int = 20
@@ -121,6 +124,7 @@ class Phase:
             for value in getattr(self, name) or ():
                 _within(f"{where}: {name}", value, 0, 999)
         _within(f"{where}: strength", self.strength, 0, 1)
+        _within(f"{where}: inversions", self.inversions, 0, 20)
         _within(f"{where}: back_share", self.back_share, 0, 1)
         if not self.regions:
             raise UserError(f"{where} has no regions; name some, such as full or face")

@@ -84,6 +84,7 @@ class Distillation:
                 guidance_scale=phase.guidance_scale,
                 index=step,
                 weight=uncovered(shots, *shape[1:], model.device),
+                inversions=phase.inversions,
             ),
         ).to(images.device)
 

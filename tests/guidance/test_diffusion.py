@@ -40,7 +40,7 @@ def test_encoding_in_parts_changes_neither_latents_nor_gradients(tiny, monkeypat
     images, noise = torch.rand(5, 3, 32, 32), torch.randn(5, 4, 4, 4)
     results = []
     for rows in (8, 2):
-        monkeypatch.setattr(diffusion, "VAE_ROWS", rows)
+        monkeypatch.setattr(diffusion, "VAE_PIXELS", rows * 32**2)
         given = images.clone().requires_grad_()
         latents = tiny.encode(given, noise)
         (gradient,) = torch.autograd.grad((latents * noise).sum(), given)
