@@ -157,7 +157,7 @@ def _offsets(avatar: SplatAvatar, parents: Tensor, generator: torch.Generator) -
 def _most_opaque(avatar: SplatAvatar, opacities: Tensor) -> Tensor:
     """(N,) bool: one splat of every triangle that has any, the first of the most opaque."""
     face, rows = avatar.face.long(), torch.arange(len(opacities), device=opacities.device)
-    best = opacities.new_zeros(len(avatar.rig.faces)).index_reduce(0, face, opacities, "amax")
+    best = opacities.new_zeros(len(avatar.rig.faces)).scatter_reduce(0, face, opacities, "amax")
     candidates = torch.where(opacities == best[face], rows, len(rows))
-    first = torch.full((len(best),), len(rows), device=rows.device).index_reduce(0, face, candidates, "amin")
+    first = torch.full((len(best),), len(rows), device=rows.device).scatter_reduce(0, face, candidates, "amin")
     return first[face] == rows
