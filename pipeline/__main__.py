@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.arguments import command_parser
+from pipeline.arguments import command_parser, is_about_runs
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,25 +27,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     options = command_parser().parse_args(arguments)
     try:
-        VERBS[options.verb](options)
+        return VERBS[options.verb](options) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return INTERRUPTED
-    return 0
 
 
-def create(options: argparse.Namespace) -> None:
-    """A sentence becomes an avatar folder."""
+def create(options: argparse.Namespace) -> int | None:
+    """A sentence becomes an avatar folder; or, with a diffusion model, a run does."""
+    attributes = _pairs("--set", options.set, "hair.style=bob")
+    if is_about_runs(options):
+        from pipeline.jobs.command import create_refined
+
+        return create_refined(options, attributes)
     from pipeline.animportrait3d import AnimPortrait3DPipeline
     from pipeline.avatar_folder import check_target, save_avatar_folder
 
     check_target(options.out)
     started = time.perf_counter()
-    attributes = _pairs("--set", options.set, "hair.style=bob")
-    output = AnimPortrait3DPipeline()(options.prompt, seed=options.seed, attributes=attributes, head=options.head)
+    output = AnimPortrait3DPipeline()(options.prompt, seed=options.seed or 0, attributes=attributes, head=options.head)
     seconds = time.perf_counter() - started
     avatar, recipe = output.avatars[0], output.recipes[0]
     save_avatar_folder(avatar, recipe, options.out)
@@ -54,6 +57,7 @@ def create(options: argparse.Namespace) -> None:
     if recipe.unused_words:
         print(f"not understood: {', '.join(recipe.unused_words)}")
     print(f"created {options.out} in {seconds:.2f} s ({len(avatar.face):,} splats)")
+    return None
 
 
 def animate(options: argparse.Namespace) -> None:
@@ -185,7 +189,7 @@ def _size(text: str) -> tuple[int, int]:
     return int(size[1]), int(size[2] or size[1])
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
+VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "create": create,
     "animate": animate,
     "export": export,

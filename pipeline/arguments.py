@@ -5,6 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pipeline.errors import UserError
+
+OF_RUNS = (
+    "recipe", "steps_scale", "resolution", "model", "controlnet", "device", "dtype", "threads", "checkpoint_every",
+    "run",
+)  # fmt: skip
+"""Options of ``create`` that mean something with ``--refine`` alone."""
+
 
 class _Parser(argparse.ArgumentParser):
     """argparse already exits with 2; this keeps its message to one sentence."""
@@ -19,11 +27,9 @@ def command_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
 
     verb = verbs.add_parser("create", help="make an avatar from a sentence")
-    verb.add_argument("prompt", metavar="PROMPT", help='a person, e.g. "an old man with a long beard"')
-    verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="avatar folder to write")
-    verb.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="draws what the sentence leaves open (default 0)"
-    )
+    verb.add_argument("prompt", metavar="PROMPT", nargs="?", help='a person, e.g. "an old man with a long beard"')
+    verb.add_argument("--out", type=Path, metavar="DIR", help="avatar folder to write")
+    verb.add_argument("--seed", type=int, metavar="N", help="draws what the sentence leaves open (default 0)")
     verb.add_argument(
         "--set",
         action="append",
@@ -37,6 +43,7 @@ def command_parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="anny (the default, free), or flame, smplx or a release such as flame2023 with your own model file",
     )
+    _add_refinement(verb)
 
     verb = verbs.add_parser("animate", help="move an avatar and write a video")
     verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
@@ -117,6 +124,25 @@ def command_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_refinement(verb: argparse.ArgumentParser) -> None:
+    """What makes a run of ``create``; None where it was not given."""
+    runs = verb.add_argument_group("refine with a diffusion model", "hours of work on a GPU, kept in a run folder")
+    runs.add_argument("--refine", action="store_true", help="refine the head with Stable Diffusion and a ControlNet")
+    runs.add_argument("--recipe", metavar="R", help="animportrait3d (the default) or headstudio")
+    runs.add_argument("--steps-scale", type=float, metavar="X", help="so many times the published steps (default 1)")
+    runs.add_argument("--resolution", type=int, metavar="N", help="pixels that the diffusion model sees (default 512)")
+    runs.add_argument("--model", metavar="M", help="Stable Diffusion 1.5 or its kin: owner/name, or a folder")
+    runs.add_argument("--controlnet", metavar="C", help="its ControlNet: owner/name, or a folder")
+    runs.add_argument("--device", choices=("auto", "cpu", "cuda"), help="auto (the default): a GPU where there is one")
+    runs.add_argument(
+        "--dtype", choices=("auto", "float32", "float16", "bfloat16"), help="of the diffusion model (default auto)"
+    )
+    runs.add_argument("--threads", type=int, metavar="N", help="of the CPU (default: as many as there are cores)")
+    runs.add_argument("--checkpoint-every", type=int, metavar="N", help="steps between two checkpoints (default 50)")
+    runs.add_argument("--run", type=Path, metavar="DIR", help="folder for the run (default: a new one in runs/)")
+    runs.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in that folder; needs no PROMPT")
+
+
 def _add_choose(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--choose",
@@ -125,3 +151,19 @@ def _add_choose(verb: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="sets right what was assumed of a motion file, e.g. fps=30; may be repeated; inspect lists the choices",
     )
+
+
+def is_about_runs(options: argparse.Namespace) -> bool:
+    """Whether ``create`` was asked for more than the prior's head. Raises `UserError` for options that do not agree."""
+    given = [name for name in OF_RUNS if getattr(options, name) is not None]
+    if options.resume is not None:
+        if options.prompt is not None or options.refine or given or options.set or options.seed is not None:
+            raise UserError("--resume goes on with a run as it was started; give it alone, or with --out")
+        return True
+    if options.prompt is None:
+        raise UserError("PROMPT is missing; say who it should be, or name a run to go on with after --resume")
+    if given and not options.refine:
+        raise UserError(f"--{given[0].replace('_', '-')} belongs to --refine; give that too")
+    if options.out is None and not options.refine:
+        raise UserError("--out is missing; name the avatar folder to write")
+    return bool(options.refine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -85,8 +86,8 @@ class RunConfig:
             refinement = replace(refinement, resolution=resolution)
         return cls(
             prompt=prompt,
-            model=model or base_model(),
-            controlnet=controlnet or controlnet_of(recipe),
+            model=_absolute(model or base_model()),
+            controlnet=_absolute(controlnet or controlnet_of(recipe, model)),
             refinement=refinement,
             seed=seed,
             num_steps_scale=num_steps_scale,
@@ -116,6 +117,12 @@ class RunConfig:
         except (ValueError, RecursionError) as error:
             raise UserError(f"config.json of the run is damaged ({error}); start the run anew") from error
         return read(cls, values, "config.json of the run")
+
+
+def _absolute(model: str) -> str:
+    """A folder's name that holds wherever the run is gone on with; a repository's as it is."""
+    place = Path(model).expanduser()
+    return str(place.absolute()) if place.is_dir() else model
 
 
 def _check(name: str, value: Any, right: bool, told: str) -> None:

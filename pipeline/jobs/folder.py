@@ -139,12 +139,12 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Be the only one who works on the run. Raises `UserError` when somebody else is."""
         lock = self._lock(LOCK_SECONDS)
-        try:
-            with writing(self.path / LOCK):
+        with writing(self.path / LOCK):
+            try:
                 lock.acquire()
-        except Timeout as error:
-            pid = self._written_state().pid
-            raise UserError(f"{self.path} is being worked on already (process {pid}); stop that one first") from error
+            except Timeout as error:
+                told = f"{self.path} is being worked on already (process {self._written_state().pid})"
+                raise UserError(f"{told}; stop that one first") from error
         try:
             with writing(self.path):
                 self._mend()

@@ -64,7 +64,7 @@ class RunJournal(Journal):
         self._worked_before = self.state.seconds
         self._started = self._last = self._kept = time.monotonic()
         self._drawn = -PREVIEW_SECONDS
-        self._own_steps = 0
+        self._own_steps = self._pieces = 0
         self._costs = _Costs()
         self._before: dict[str, int] = {}
         done = 0
@@ -86,8 +86,7 @@ class RunJournal(Journal):
 
     def step(self, progress: Progress, avatar: SplatAvatar, state: Callable[[], State]) -> None:
         """Keep what is due, and raise `Interrupted` when it is time to stop."""
-        now = time.monotonic()
-        self._costs.step, self._last = now - self._last, now
+        now = self._end_piece()
         self._own_steps += 1
         done = self._before[progress.phase] + progress.step
         is_end = progress.step == progress.steps
@@ -102,13 +101,19 @@ class RunJournal(Journal):
             phase=progress.phase, step=progress.step, steps=progress.steps, done=done, losses=progress.losses,
             seconds_left=(self.config.total - done) * (now - self._started) / self._own_steps,
         )  # fmt: skip
-        self._last = time.monotonic()
         if stopping and done < self.config.total:
             raise Interrupted(f"stopped after step {progress.step} of {progress.steps} of {progress.phase}")
 
     def pause(self) -> None:
-        """Raise `Interrupted` when it is time to stop, in work that leaves its pieces in `folder`."""
-        if self._stop() or self._is_time_up(time.monotonic()):
+        """Raise `Interrupted` when it is time to stop; a slice of time always does one piece of work at least."""
+        self.heed_stop()
+        had_piece = self._pieces > 0
+        if self._is_time_up(self._end_piece()) and had_piece:
+            raise Interrupted("stopped between two steps")
+
+    def heed_stop(self) -> None:
+        """Raise `Interrupted` when somebody wants it to stop."""
+        if self._stop():
             raise Interrupted("stopped between two steps")
 
     def folder(self, phase: str) -> Path | None:
@@ -146,6 +151,13 @@ class RunJournal(Journal):
         finally:
             ended.set()
             thread.join()
+
+    def _end_piece(self) -> float:
+        """Measure what a step, or what lies between two pauses, takes; the time now."""
+        now = time.monotonic()
+        self._costs.step, self._last = now - self._last, now
+        self._pieces += 1
+        return now
 
     def _is_time_up(self, now: float) -> bool:
         return self._deadline is not None and now + MARGIN * self._costs.step + self._costs.keep > self._deadline

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from pipeline.animportrait3d import AnimPortrait3DPipeline
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
 from pipeline.jobs.config import RunConfig
@@ -17,6 +16,8 @@ from pipeline.recipe import Recipe
 
 def make_start(config: RunConfig, folder: Path) -> None:
     """The head that the prior makes of the sentence, as an avatar folder."""
+    from pipeline.animportrait3d import AnimPortrait3DPipeline  # diffusers' pipelines take seconds to import
+
     output = AnimPortrait3DPipeline()(config.prompt, seed=config.seed, attributes=config.attributes, head=config.head)
     save_avatar_folder(output.avatars[0], output.recipes[0], folder)
 
@@ -29,7 +30,7 @@ def refined(journal: RunJournal, config: RunConfig) -> SplatAvatar:
     device, dtype = device_of(config), dtype_of(config)
     journal.run.tell("device", device=str(device), dtype=str(dtype))
     pipeline = load_pipeline(config.model, config.controlnet, device=device, dtype=dtype)
-    journal.pause()
+    journal.heed_stop()
     avatar = load_avatar_folder(journal.run.start).to(device)
     accelerator = Accelerator(cpu=device.type == "cpu")
     return pipeline.refine(avatar, config.prompt, config.refinement, accelerator, journal)

@@ -81,7 +81,7 @@ def _work(journal: RunJournal) -> None:
     if not folder.start.is_dir():
         journal.update(phase="start", step=0, steps=0)
         make_start(config, folder.start)
-    journal.pause()
+    journal.heed_stop()
     try:
         avatar = refined(journal, _with_batch(config, journal.state.batch))
     except Exception as error:
@@ -94,7 +94,7 @@ def _work(journal: RunJournal) -> None:
         avatar = refined(journal, _with_batch(config, batch // 2))
     journal.update(phase="avatar", step=0, steps=0)
     save_avatar_folder(avatar, refined_recipe(config, folder.start), folder.avatar)
-    journal.pause()
+    journal.heed_stop()
     journal.update(phase="video")
     _make_video(journal)
     _end(journal, "finished", "")

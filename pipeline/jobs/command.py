@@ -1,0 +1,112 @@
+"""The command line's way into a run: `create --refine` and `create --resume`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline.avatar_folder import check_target, load_avatar_folder, save_avatar_folder
+from pipeline.errors import UserError
+from pipeline.jobs.config import RunConfig
+from pipeline.jobs.folder import RunFolder, new_id
+from pipeline.jobs.runner import run
+from pipeline.jobs.signals import StopRequests
+from pipeline.jobs.state import RunState
+from pipeline.recipe import Recipe
+
+RUNS = Path("runs")
+"""Where runs are that nobody gives a place."""
+REFINEMENT = {
+    "recipe": "recipe", "steps_scale": "num_steps_scale", "resolution": "resolution", "model": "model",
+    "controlnet": "controlnet", "device": "device", "dtype": "dtype", "threads": "threads",
+    "checkpoint_every": "checkpoint_every",
+}  # fmt: skip
+"""Options of the command line → fields of the run."""
+LOG_SECONDS = 10.0
+"""Between two lines of progress where nobody watches a terminal."""
+
+
+def create_refined(options: argparse.Namespace, attributes: dict[str, str]) -> int:
+    """Start a run, or go on with one, and show how far it is; the exit code."""
+    if options.out is not None:
+        check_target(options.out)
+    folder = RunFolder.open(options.resume) if options.resume is not None else _new_run(options, attributes)
+    print(f"run {folder.path}", flush=True)
+    with StopRequests() as requests:
+        try:
+            state = run(folder.path, stop=requests.asked, watch=_Progress())
+        except KeyboardInterrupt:
+            print(f"\n{folder.state().sentence}", file=sys.stderr)
+            return 130
+    if state.status == "failed":
+        raise UserError(state.sentence)
+    if state.status == "stopped":
+        print(state.sentence, file=sys.stderr)
+        return requests.exit_code
+    _tell_result(folder, options.out)
+    return 0
+
+
+def _new_run(options: argparse.Namespace, attributes: dict[str, str]) -> RunFolder:
+    chosen: dict[str, Any] = {field: getattr(options, name) for name, field in REFINEMENT.items()}
+    config = RunConfig.of(
+        options.prompt,
+        seed=options.seed or 0,
+        attributes=attributes,
+        head=options.head,
+        **{field: value for field, value in chosen.items() if value is not None},
+    )
+    return RunFolder.create(options.run or RUNS / new_id(), config)
+
+
+def _tell_result(folder: RunFolder, out: Path | None) -> None:
+    if out is not None:
+        recipe = Recipe.from_json((folder.avatar / "recipe.json").read_text(encoding="utf-8"))
+        save_avatar_folder(load_avatar_folder(folder.avatar), recipe, out)
+    for event in folder.events():
+        if event.get("kind") == "note":
+            print(f"note: {event.get('sentence', '')}")
+    print(f"created {out or folder.avatar} in {_duration(folder.state().seconds)}")
+
+
+class _Progress:
+    """Shows states: on a terminal one line that changes, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._shown = 0.0
+        self._phase = ""
+
+    def __call__(self, state: RunState) -> None:
+        if state.status != "running":
+            return
+        now = time.monotonic()
+        if not self._is_terminal and state.phase == self._phase and now - self._shown < LOG_SECONDS:
+            return
+        start = "\r\x1b[K" if self._is_terminal else ""
+        print(f"{start}{describe(state)}", end="" if self._is_terminal else "\n", file=sys.stderr, flush=True)
+        if self._is_terminal and state.phase != self._phase:
+            print(file=sys.stderr)
+        self._shown, self._phase = now, state.phase
+
+
+def describe(state: RunState) -> str:
+    """One line: phase, step of steps, losses, time left."""
+    words = [state.phase or "starting"]
+    if state.steps:
+        words[0] += f" {state.step:,} of {state.steps:,}"
+        words.append(f"{state.done:,} of {state.total:,} steps in all")
+        words += [f"{name} {value:.4g}" for name, value in state.losses.items()]
+    if state.seconds_left is not None:
+        words.append(f"{_duration(state.seconds_left)} left")
+    return " · ".join(words)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
