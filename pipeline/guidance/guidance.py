@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pipeline.guidance.conditions import Condition
 from pipeline.guidance.diffusion import DiffusionModel
 from pipeline.guidance.prompts import PromptTable
-
-if TYPE_CHECKING:
-    from pipeline.guidance.conditions import Condition
 
 
 @dataclass(frozen=True)
