@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-import tempfile
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, overload
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
-from diffusers import DiffusionPipeline
-from diffusers.utils import BaseOutput
-from huggingface_hub import HfApi, snapshot_download
+from accelerate import Accelerator
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    SchedulerMixin,
+    UNet2DConditionModel,
+)
+from diffusers.loaders import StableDiffusionLoraLoaderMixin
+from diffusers.utils import BaseOutput, is_peft_available
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
-from pipeline.hub.card import CHECKPOINT_CARD
+from pipeline.guidance.diffusion import DiffusionModel, for_speed
+from pipeline.guidance.guidance import Guidance
+from pipeline.guidance.prompts import PromptTable
+from pipeline.guidance.text import clip_encoder
+from pipeline.heads.rig import Rig
+from pipeline.hub.model_files import told_source
+from pipeline.pipeline_checks import check_inputs, check_refinable
 from pipeline.priors import ProceduralPrior
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, Refinement
+from pipeline.saved_pipeline import SavedPipeline
+from pipeline.stages.config import RefinementConfig
+from pipeline.stages.journal import Interrupted, Journal
+from pipeline.stages.recipes import RECIPES
+from pipeline.step_callback import StepCallback, Steps, WatchedJournal
 
-CHECKPOINT_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
-"""Configurations, weights and vocabularies."""
-PUSH_OPTIONS = ("repo_id", "commit_message", "private", "token", "create_pr")
-StepCallback = Callable[["AnimPortrait3DPipeline", int, str, dict[str, Any]], dict[str, Any]]
-"""Called as (pipeline, step index, step name, tensors) at the end of each step, as diffusers does."""
+if TYPE_CHECKING:
+    from pipeline.guidance.conditions import Condition
 
 
 @dataclass
@@ -36,96 +50,70 @@ class AnimPortrait3DOutput(BaseOutput):
     """What each was made from: enough to make it again."""
 
 
-class AnimPortrait3DPipeline(DiffusionPipeline):
+class AnimPortrait3DPipeline(SavedPipeline, StableDiffusionLoraLoaderMixin):
     """Text to animatable head.
 
     Only ``prior``, the built-in one where none is given, is needed: it reads the prompt as attributes and dresses the
-    free Anny head, or a licensed one, in splats. Saved, loaded and pushed to the Hub in diffusers' layout.
+    free Anny head, or a licensed one, in splats. With the components of a Stable Diffusion 1.5 and a ControlNet that
+    sees the head model, the head is refined too. Saved, loaded and pushed to the Hub in diffusers' layout.
     """
 
-    _optional_components = ["prior"]  # noqa: RUF012  (diffusers' name and type)
+    _optional_components = ["prior", "vae", "text_encoder", "tokenizer", "unet", "controlnet", "scheduler"]  # noqa: RUF012  (diffusers' name and type)
+    _exclude_from_cpu_offload = ["vae"]  # noqa: RUF012  (distillation runs through it in every step, with a gradient)
+    model_cpu_offload_seq = "text_encoder->unet"
 
-    def __init__(self, prior: ProceduralPrior | None = None) -> None:
-        super().__init__()
-        self.register_modules(prior=prior or ProceduralPrior())
-
-    @classmethod
-    def download(
-        cls,
-        pretrained_model_name: str,
-        *,
-        revision: str | None = None,
-        cache_dir: str | None = None,
-        token: str | bool | None = None,
-        local_files_only: bool = False,
-        force_download: bool = False,
-        **others: Any,
-    ) -> str:
-        """Bring a saved pipeline from the Hub; its folder on disk. ``revision`` pins a commit.
-
-        diffusers' own takes components only from diffusers, transformers, or code in the repository. This takes those
-        that model_index.json names as installed modules, and neither code nor pickles; ``others`` choose among files of
-        kinds that are not brought at all.
-        """
-        folder = snapshot_download(
-            pretrained_model_name,
-            revision=revision,
-            cache_dir=cache_dir,
-            token=token,
-            local_files_only=local_files_only,
-            force_download=force_download,
-            allow_patterns=CHECKPOINT_FILES,
-        )
-        return str(folder)
-
-    def save_pretrained(
-        self, save_directory: str | Path, *arguments: Any, push_to_hub: bool = False, **options: Any
-    ) -> None:
-        """Save as model_index.json with a folder per component, and a card that says how to load it.
-
-        ``push_to_hub`` also sends it to ``repo_id``, by default called as the folder, with the options of
-        `push_to_hub`; other options are diffusers'.
-        """
-        pushed = {name: options.pop(name) for name in PUSH_OPTIONS if name in options}
-        super().save_pretrained(save_directory, *arguments, **options)  # type: ignore[misc]
-        card = Path(save_directory) / "README.md"
-        if not card.exists():
-            card.write_text(CHECKPOINT_CARD, encoding="utf-8")
-        if push_to_hub:
-            self.push_to_hub(**{"repo_id": Path(save_directory).name, **pushed})
-
-    def push_to_hub(
+    def __init__(
         self,
-        repo_id: str,
-        *,
-        commit_message: str = "Upload AnimPortrait3DPipeline",
-        private: bool | None = None,
-        token: str | None = None,
-        create_pr: bool = False,
-    ) -> str:
-        """Save to a model repository, made when missing; the address of the commit. A card that is there stays."""
-        api = HfApi(token=token)
-        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        with tempfile.TemporaryDirectory(prefix="animportrait3d-push-") as folder:
-            self.save_pretrained(folder)
-            if api.file_exists(repo_id, "README.md"):
-                (Path(folder) / "README.md").unlink()
-            return str(
-                api.upload_folder(
-                    repo_id=repo_id, folder_path=folder, commit_message=commit_message, create_pr=create_pr
-                )
-            )
+        prior: ProceduralPrior | None = None,
+        vae: AutoencoderKL | None = None,
+        text_encoder: CLIPTextModel | None = None,
+        tokenizer: CLIPTokenizer | None = None,
+        unet: UNet2DConditionModel | None = None,
+        controlnet: ControlNetModel | None = None,
+        scheduler: SchedulerMixin | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            prior=prior or ProceduralPrior(), vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet,
+            controlnet=controlnet, scheduler=scheduler,
+        )  # fmt: skip
+        self._interrupt = False
+
+    @property
+    def interrupt(self) -> bool:
+        """Whether a call under way ends after its current step and returns what it has; a callback may set it."""
+        return self._interrupt
+
+    @interrupt.setter
+    def interrupt(self, wanted: bool) -> None:
+        self._interrupt = wanted
+
+    def load_lora_weights(self, *arguments: Any, **options: Any) -> None:
+        """diffusers' own; the usual LCM and Hyper-SD LoRAs for Stable Diffusion 1.5 fit. Needs the package peft."""
+        if not is_peft_available():
+            raise UserError("a LoRA needs the package peft: pip install peft")
+        super().load_lora_weights(*arguments, **options)
+
+    def enable_vae_slicing(self) -> None:
+        """Let the VAE work on one picture at a time: slower, for a GPU with little memory."""
+        self.vae.enable_slicing()
 
     @overload
     def __call__(
         self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ..., head: str = ...,
-        callback_on_step_end: StepCallback | None = ..., return_dict: Literal[True] = True,
+        refine: bool = ..., recipe: str = ..., num_steps_scale: float = ..., resolution: int | None = ...,
+        negative_prompt: str | None = ..., abstract_prompt: str | None = ..., generator: torch.Generator | None = ...,
+        callback_on_step_end: StepCallback | None = ..., accelerator: Accelerator | None = ...,
+        journal: Journal | None = ..., return_dict: Literal[True] = True,
     ) -> AnimPortrait3DOutput: ...  # fmt: skip
 
     @overload
     def __call__(
         self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ..., head: str = ...,
-        callback_on_step_end: StepCallback | None = ..., return_dict: Literal[False],
+        refine: bool = ..., recipe: str = ..., num_steps_scale: float = ..., resolution: int | None = ...,
+        negative_prompt: str | None = ..., abstract_prompt: str | None = ..., generator: torch.Generator | None = ...,
+        callback_on_step_end: StepCallback | None = ..., accelerator: Accelerator | None = ...,
+        journal: Journal | None = ..., return_dict: Literal[False],
     ) -> tuple[list[SplatAvatar], list[Recipe]]: ...  # fmt: skip
 
     @torch.no_grad()
@@ -136,7 +124,16 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
         seed: int = 0,
         attributes: dict[str, str] | None = None,
         head: str = "anny",
+        refine: bool = False,
+        recipe: str = "animportrait3d",
+        num_steps_scale: float = 1.0,
+        resolution: int | None = None,
+        negative_prompt: str | None = None,
+        abstract_prompt: str | None = None,
+        generator: torch.Generator | None = None,
         callback_on_step_end: StepCallback | None = None,
+        accelerator: Accelerator | None = None,
+        journal: Journal | None = None,
         return_dict: bool = True,
     ) -> AnimPortrait3DOutput | tuple[list[SplatAvatar], list[Recipe]]:
         """Make one avatar per prompt.
@@ -144,19 +141,33 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
         ``prompt``: a sentence or a list of them. ``seed`` draws what the prompt leaves open; the same prompt, seed and
         attributes give the same avatar, bit for bit on one machine. ``attributes`` overrides what was understood, e.g.
         ``{"hair.style": "bob"}``. ``head``: ``anny``, the free head, or a licensed model of which a file is there:
-        ``flame``, ``smplx`` or a release such as ``flame2023``. ``callback_on_step_end`` is called after "understand"
-        and "build" of each prompt.
+        ``flame``, ``smplx`` or a release such as ``flame2023``.
 
-        Raises `UserError` when a prompt is empty, too long or not understood at all, an attribute is unknown, or the
-        model of the head is missing.
+        ``refine``: let the diffusion model improve the head as ``recipe`` says, ``animportrait3d`` or ``headstudio``,
+        in ``num_steps_scale`` times its steps, shown to the diffusion model at ``resolution`` pixels where not the
+        recipe's. ``negative_prompt`` stands for all of the recipe's; ``abstract_prompt``, gender and age as small crops
+        are told, is read from the prompt where None. ``generator`` gives its initial seed in the place of ``seed``:
+        each step draws from generators of its own, seeded by name. ``accelerator``: of a program that runs in several
+        processes, which then share the views of each step. ``journal`` keeps the refinement, and resumes it.
+
+        ``callback_on_step_end`` is called after "understand" and "build" of each prompt and after each step of the
+        refinement (`StepCallback`). Interrupted, the head is returned as it is by then.
+
+        Raises `UserError` when a prompt is empty, too long or not understood at all, an attribute is unknown, the
+        model of the head is missing, or the components to refine with are.
         """
         # 1. Check the inputs
         prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
-        self.check_inputs(prompts, seed)
+        seed = seed if generator is None else generator.initial_seed() % 2**32
+        check_inputs(prompts, seed)
+        config = _config(recipe, num_steps_scale, resolution, negative_prompt, seed)
+        if refine:
+            check_refinable(self.components, config.condition, config.recipe)
+        self._interrupt = False
 
         avatars: list[SplatAvatar] = []
         recipes: list[Recipe] = []
-        steps = _Steps(self, callback_on_step_end)
+        steps = Steps(self, callback_on_step_end)
         for sentence in prompts:
             # 2. Read the prompt as attributes; the seed draws what it leaves open
             understanding, chosen = self.prior.understand(sentence, seed, attributes or {})
@@ -164,36 +175,120 @@ class AnimPortrait3DPipeline(DiffusionPipeline):
 
             # 3. The prior: a rigged head and its splats
             avatar = self.prior.build(chosen, head)
-            avatars.append(avatar)
-            recipes.append(Recipe.of(sentence, seed, attributes or {}, chosen, understanding, avatar.rig.model))
+            made_from = Recipe.of(sentence, seed, attributes or {}, chosen, understanding, avatar.rig.model)
             steps.done("build")
 
-        # 4. Return
+            # 4. to 8. Encode the texts; refine the eyes, the mouth, the moving head, and what it looks like
+            if refine and not self._interrupt:
+                watched = WatchedJournal(journal or Journal(), self, steps, sum(phase.steps for phase in config.phases))
+                try:
+                    avatar = self.refine(
+                        avatar, sentence, config, accelerator, watched, abstract_prompt=abstract_prompt
+                    )
+                except Interrupted:
+                    avatar = avatar if watched.avatar is None else copy.deepcopy(watched.avatar).cpu()
+                finally:
+                    watched.close()
+                refinement = self.refinement(config, num_steps_scale, negative_prompt, abstract_prompt)
+                made_from = made_from.refined(refinement, watched.notes)
+            avatars.append(avatar)
+            recipes.append(made_from)
+            if self._interrupt:
+                break
+
+        # 9. Return
         if not return_dict:
             return avatars, recipes
         return AnimPortrait3DOutput(avatars=avatars, recipes=recipes)
 
-    @staticmethod
-    def check_inputs(prompts: list[str], seed: int) -> None:
-        """Raise `UserError` for a seed or a list of prompts that cannot be used; each prompt is checked when read."""
-        if not prompts:
-            raise UserError("prompt is an empty list; give at least one sentence")
-        for prompt in prompts:
-            if not isinstance(prompt, str):
-                raise UserError(f"prompt is {prompt!r}; it must be a sentence")
-            if not prompt.isascii() and any("\ud800" <= character <= "\udfff" for character in prompt):
-                raise UserError("the prompt holds bytes that are no UTF-8 text; type it again")
-        if not 0 <= seed < 2**32:
-            raise UserError(f"seed is {seed}; it must be between 0 and {2**32 - 1}")
+    def refine(
+        self,
+        avatar: SplatAvatar,
+        prompt: str,
+        config: RefinementConfig,
+        accelerator: Accelerator | None = None,
+        journal: Journal | None = None,
+        *,
+        abstract_prompt: str | None = None,
+    ) -> SplatAvatar:
+        """An avatar of any origin, improved in all phases of a config; a new one, on the CPU.
+
+        ``journal`` keeps what has come, and an earlier attempt's is gone on from. Raises `Interrupted` when the journal
+        says so, and `UserError` when components are missing or an optimisation has left the numbers.
+        """
+        from pipeline.stages.refinement import refine
+
+        check_refinable(self.components, config.condition, config.recipe)
+        accelerator, journal = accelerator or Accelerator(), journal or Journal()
+        if accelerator.num_processes > 1 and self.device != accelerator.device:
+            self.to(accelerator.device)
+        guidance = self.guidance(avatar.rig, prompt, config, abstract_prompt, journal.note)
+        try:
+            with torch.enable_grad():
+                start = copy.deepcopy(avatar).to(guidance.model.device)
+                return refine(start, guidance, config, accelerator, journal).cpu()
+        finally:
+            self.maybe_free_model_hooks()
+
+    def guidance(
+        self,
+        rig: Rig,
+        prompt: str,
+        config: RefinementConfig,
+        abstract_prompt: str | None = None,
+        note: Callable[[str], None] = lambda sentence: None,
+    ) -> Guidance:
+        """What the stages are guided by: the components, every text of a refinement encoded, and the conditions."""
+        device = self._execution_device
+        table = PromptTable(
+            clip_encoder(self.tokenizer, self.text_encoder, note, device),
+            prompt,
+            abstract_prompt,
+            "after" if config.recipe == "headstudio" else "before",
+        )
+        table.encode_all(config)
+        model = DiffusionModel(self.unet, self.vae, self.scheduler, self.controlnet, device=device, rows=None)
+        condition = condition_of(rig, config.condition)
+        return Guidance(for_speed(model), self.scheduler, table, condition)
+
+    def refinement(
+        self,
+        config: RefinementConfig,
+        num_steps_scale: float = 1.0,
+        negative_prompt: str | None = None,
+        abstract_prompt: str | None = None,
+    ) -> Refinement:
+        """What a recipe tells of a refinement by this pipeline."""
+        models = {
+            name: told_source(str(getattr(getattr(self, name).config, "_name_or_path", "")), name)
+            for name in ("unet", "vae", "text_encoder", "controlnet")
+        }
+        models["scheduler"] = type(self.scheduler).__name__
+        return Refinement(
+            config.recipe, float(num_steps_scale), config.resolution, models, negative_prompt, abstract_prompt
+        )
 
 
-class _Steps:
-    """Numbers the steps for the callback."""
+def condition_of(rig: Rig, kind: str) -> Condition:
+    """What a ControlNet of a kind is shown of a rig."""
+    from pipeline.guidance.conditions import HeadCondition
 
-    def __init__(self, pipeline: AnimPortrait3DPipeline, callback: StepCallback | None):
-        self._pipeline, self._callback, self._index = pipeline, callback, 0
+    if kind == "normals":
+        return HeadCondition(rig)
+    from pipeline.guidance.landmark_condition import LandmarkCondition
 
-    def done(self, name: str) -> None:
-        if self._callback is not None:
-            self._callback(self._pipeline, self._index, name, {})
-        self._index += 1
+    return LandmarkCondition(rig)
+
+
+def _config(
+    recipe: str, num_steps_scale: float, resolution: int | None, negative_prompt: str | None, seed: int
+) -> RefinementConfig:
+    """The recipe with what the caller asked for. Raises `UserError` for values that cannot be."""
+    if recipe not in RECIPES:
+        raise UserError(f"recipe is {recipe!r}; it is one of {', '.join(RECIPES)}")
+    config = replace(RECIPES[recipe].scaled(num_steps_scale), seed=seed)
+    if resolution is not None:
+        config = replace(config, resolution=resolution)
+    if negative_prompt is not None:
+        config = replace(config, phases=tuple(replace(phase, negative=negative_prompt) for phase in config.phases))
+    return config

@@ -20,7 +20,7 @@ from pipeline.heads.model_cache import cache_folder
 from pipeline.heads.model_files import MODELS_VARIABLE, ModelFile, survey
 from pipeline.heads.releases import RELEASES
 from pipeline.hub.client import Hub
-from pipeline.hub.repositories import REPOSITORIES
+from pipeline.hub.repositories import GALLERIES
 from pipeline.importing import missing_for_animportrait3d
 from pipeline.motion.speech.espeak import HOW_TO_GET, languages
 from pipeline.rendering.cuda import why_no_gpu
@@ -41,7 +41,7 @@ def report() -> list[Finding]:
         _video(),
         *_files(),
         *doctor_place.disk(),
-        *doctor_place.hub(Hub(), REPOSITORIES),
+        *doctor_place.hub(Hub(), GALLERIES),
         *doctor_place.versions(),
     ]
 

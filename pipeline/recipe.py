@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -12,7 +13,8 @@ from pipeline.heads.releases import RELEASES
 from pipeline.heads.rig import ModelIdentity
 from pipeline.priors.procedural import Attributes, Understanding
 
-RECIPE_VERSION = 1
+RECIPE_VERSION, REFINED_VERSION = 1, 2
+"""Of an avatar as the prior made it, which older programs read too, and of a refined one."""
 LENT = "teeth, tongue, lashes and what {} lacks of neck and shoulders are lent by the free head"
 LONGEST_TEXT = 4000
 """Characters of a prompt that came from elsewhere."""
@@ -23,6 +25,31 @@ TYPES: dict[str, tuple[type, ...]] = {
 """Field → its type and that of its parts."""
 VERSIONED_PACKAGES = ("torch", "numpy", "numba", "scipy", "trimesh")
 """Packages whose release can change the bytes of an avatar."""
+REFINING_PACKAGES = ("diffusers", "transformers", "accelerate")
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What refined an avatar."""
+
+    recipe: str
+    """Name."""
+    num_steps_scale: float
+    """Length of its phases, 1 as published."""
+    resolution: int
+    """Pixels of what the diffusion model was shown."""
+    models: dict[str, str]
+    """Component → repository and commit, or the name of the folder, that it came from."""
+    negative_prompt: str | None = None
+    """Instead of those of the recipe."""
+    abstract_prompt: str | None = None
+    """Gender and age as the small crops were told, where a person gave it."""
+
+
+REFINEMENT_TYPES: dict[str, tuple[type, ...]] = {
+    "recipe": (str,), "num_steps_scale": (float,), "resolution": (int,), "models": (dict, str),
+    "negative_prompt": (str,), "abstract_prompt": (str,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,6 +71,8 @@ class Recipe:
     """The free head, or the release of a licensed model."""
     version: int = RECIPE_VERSION
     packages: dict[str, str] = field(default_factory=dict)
+    refinement: Refinement | None = None
+    """None: as the prior made it."""
 
     @classmethod
     def of(
@@ -68,9 +97,23 @@ class Recipe:
             packages={name: version(name) for name in VERSIONED_PACKAGES},
         )
 
+    def refined(self, refinement: Refinement, notes: Sequence[str] = ()) -> Recipe:
+        """The recipe of the same head after a refinement, of which ``notes`` tell what the person should know."""
+        packages = {**self.packages, **{name: version(name) for name in REFINING_PACKAGES}}
+        return replace(
+            self,
+            refinement=refinement,
+            notes=[*self.notes, *notes],
+            packages=packages,
+            version=REFINED_VERSION,
+        )
+
     def to_json(self) -> str:
         """Indented JSON with sorted keys: the same recipe is the same bytes."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        values = asdict(self)
+        if self.refinement is None:
+            del values["refinement"]
+        return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -79,7 +122,10 @@ class Recipe:
         Raises `ValueError` for anything that is no recipe.
         """
         try:
-            recipe = cls(**json.loads(text))
+            values = json.loads(text)
+            recipe = cls(**values)
+            if "refinement" in values:
+                recipe = replace(recipe, refinement=_refinement(values["refinement"]))
         except (TypeError, RecursionError) as error:
             raise ValueError(f"it is no recipe ({error})") from error
         for name, kinds in TYPES.items():
@@ -90,6 +136,18 @@ class Recipe:
             return replace(recipe, attributes=recipe.attributes and Attributes.from_dict(recipe.attributes).to_dict())
         except UserError:
             return replace(recipe, attributes={})
+
+
+def _refinement(values: dict[str, Any]) -> Refinement:
+    """As it was written. Raises `TypeError` or `ValueError` for anything else."""
+    refinement = Refinement(**values)
+    for name, kinds in REFINEMENT_TYPES.items():
+        value = getattr(refinement, name)
+        if value is not None or name not in ("negative_prompt", "abstract_prompt"):
+            _check(name, value, *kinds)
+    if any(len(text) > LONGEST_TEXT for text in (refinement.negative_prompt or "", refinement.abstract_prompt or "")):
+        raise ValueError("a prompt of its refinement is too long")
+    return refinement
 
 
 def _check(name: str, value: Any, kind: type, part: type | None = None) -> None:

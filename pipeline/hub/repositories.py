@@ -54,4 +54,38 @@ PORTRAIT3D_GALLERY = Repository(
     size=31 * 1_368_000_000,
 )
 
-REPOSITORIES: tuple[Repository, ...] = (ANIMPORTRAIT3D_GALLERY, PORTRAIT3D_GALLERY)
+BASE_MODEL = Repository(
+    "SG161222/Realistic_Vision_V5.1_noVAE",
+    "model",
+    revision="1e9f017a7b1eaefb63a1900ea6c5953d2739fd21",
+    licence="CreativeML OpenRAIL-M",
+    purpose="the Stable Diffusion 1.5 that guides a refinement",
+)
+BASE_VAE = Repository(
+    "stabilityai/sd-vae-ft-ema",
+    "model",
+    revision="f04b2c4b98319346dad8c65879f680b1997b204a",  # "Remove text to image tag"
+    licence="MIT",
+    purpose="its autoencoder",
+)
+HEAD_CONTROLNET = Repository(
+    "onethousand/AnimPortrait3D_controlnet",
+    "model",
+    revision=None,  # no page that names a full commit with its weights could be found
+    licence="",
+    purpose="ControlNet that sees a head's normals, eyes and teeth, for AnimPortrait3D's recipe",
+)
+LANDMARK_CONTROLNET = Repository(
+    "CrucibleAI/ControlNetMediaPipeFace",
+    "model",
+    revision="f6ed75cc495674bea8bf7409ef3d0e5bfb7d8c90",
+    licence="OpenRAIL",
+    purpose="ControlNet that sees a face's landmarks, for HeadStudio's recipe",
+    size=31_300_000_000,
+)
+
+GALLERIES: tuple[Repository, ...] = (ANIMPORTRAIT3D_GALLERY, PORTRAIT3D_GALLERY)
+"""Kept in this project's cache."""
+MODELS: tuple[Repository, ...] = (BASE_MODEL, BASE_VAE, HEAD_CONTROLNET, LANDMARK_CONTROLNET)
+"""Kept in huggingface_hub's own cache, which other programs share."""
+REPOSITORIES: tuple[Repository, ...] = GALLERIES + MODELS

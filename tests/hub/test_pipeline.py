@@ -32,7 +32,12 @@ def test_the_names_in_model_index_are_a_file_format(tmp_path):
     AnimPortrait3DPipeline().save_pretrained(tmp_path)
     index = json.loads((tmp_path / "model_index.json").read_text())
     assert index.pop("_diffusers_version")
-    assert index == {"_class_name": "AnimPortrait3DPipeline", "prior": ["pipeline.priors", "ProceduralPrior"]}
+    absent = {key: [None, None] for key in ("vae", "text_encoder", "tokenizer", "unet", "controlnet", "scheduler")}
+    assert index == {
+        "_class_name": "AnimPortrait3DPipeline",
+        "prior": ["pipeline.priors", "ProceduralPrior"],
+        **absent,
+    }
     prior = json.loads((tmp_path / "prior" / "model_index.json").read_text())
     assert prior["_class_name"] == "ProceduralPrior"
     module, name = index["prior"]
@@ -103,11 +108,13 @@ def test_saved_and_pushed_in_one_call(hub, monkeypatch, tmp_path):
 
 def test_code_and_pickles_are_not_brought(hub):
     files = dict.fromkeys(("prior/pipeline.priors.py", "prior/model.bin", "pipeline.py", "prior/a.safetensors"), b"x")
-    hub.write("models", REPO, {**files, "model_index.json": b"{}"})
+    index = b'{"_class_name": "AnimPortrait3DPipeline", "prior": ["pipeline.priors", "ProceduralPrior"]}'
+    hub.write("models", REPO, {**files, "model_index.json": index, "prior/model_index.json": b"{}"})
     folder = Path(AnimPortrait3DPipeline.download(REPO))
     assert sorted(str(file.relative_to(folder)) for file in folder.rglob("*.*")) == [
         "model_index.json",
         "prior/a.safetensors",
+        "prior/model_index.json",
     ]
 
 

@@ -1,0 +1,141 @@
+"""The published diffusion models, and loading them or others with a sentence for whatever is in the way."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, ControlNetModel
+from httpx2 import HTTPError
+from huggingface_hub import constants
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from safetensors import SafetensorError
+
+from pipeline.animportrait3d import AnimPortrait3DPipeline
+from pipeline.errors import UserError
+from pipeline.hub import repositories
+from pipeline.hub.errors import explained
+from pipeline.hub.model_files import INDEX, Source, load_component
+from pipeline.hub.repositories import HUB
+from pipeline.pipeline_checks import check_refinable
+from pipeline.stages.recipes import RECIPES
+
+BASE_MODEL = str(Source.of(repositories.BASE_MODEL))
+"""Stable Diffusion 1.5 of AnimPortrait3D and HeadStudio, without the autoencoder that its name says it lacks."""
+BASE_VAE = str(Source.of(repositories.BASE_VAE))
+CONTROLNET = str(Source.of(repositories.HEAD_CONTROLNET))
+"""Sees normals, eyes and teeth of the head model: 4 channels."""
+LANDMARK_CONTROLNET = str(Source.of(repositories.LANDMARK_CONTROLNET, "diffusion_sd15"))
+"""Sees landmarks: 3 channels."""
+CONTROLNETS = {"normals": CONTROLNET, "landmarks": LANDMARK_CONTROLNET}
+MODEL_VARIABLE, CONTROLNET_VARIABLE = "ANIMPORTRAIT3D_DIFFUSION", "ANIMPORTRAIT3D_CONTROLNET"
+"""With them the operator of a place names a folder or repository to be used instead of the published ones."""
+
+
+def base_model() -> str:
+    """The diffusion model that is used where nobody names one."""
+    return os.environ.get(MODEL_VARIABLE) or BASE_MODEL
+
+
+def controlnet_of(recipe: str, model: str | None = None) -> str:
+    """The ControlNet that a recipe uses where nobody names one: that of ``model``, a folder that has its own, or the
+    operator's, or the published one."""
+    own = Path(model or base_model()).expanduser() / "controlnet"
+    if own.is_dir():
+        return str(own)
+    return os.environ.get(CONTROLNET_VARIABLE) or CONTROLNETS[RECIPES[recipe].condition]
+
+
+def load_pipeline(
+    model: str | Path | None = None,
+    controlnet: str | Path | None = None,
+    *,
+    vae: str | Path | None = None,
+    recipe: str = "animportrait3d",
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    local_files_only: bool = False,
+    token: str | None = None,
+) -> AnimPortrait3DPipeline:
+    """A pipeline that can refine.
+
+    ``model``, ``controlnet``, ``vae``: a folder, or a repository of the Hub as `Source.parse` reads it; what is None is
+    `base_model`, `controlnet_of` the recipe, and the model's own VAE. ``device``: a GPU where there is one. ``dtype``:
+    float16 on a GPU, else float32. ``local_files_only``: use what is on this machine and never ask the Hub.
+
+    Raises `UserError` when a model is not here and cannot be fetched, needs its licence accepted, does not fit on the
+    disk, is damaged, or is of another kind.
+    """
+    source = Source.parse(model or base_model())
+    if vae is None and source.name == repositories.BASE_MODEL.id:
+        vae = BASE_VAE
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    options: dict[str, Any] = {
+        "dtype": dtype or (torch.float16 if place.type == "cuda" else torch.float32),
+        "local_files_only": local_files_only,
+        "token": token,
+    }
+    given = {}
+    asked = (
+        ("controlnet", ControlNetModel, controlnet or controlnet_of(recipe, source.name)),
+        ("vae", AutoencoderKL, vae),
+    )
+    for name, kind, place_of_it in asked:
+        if place_of_it is not None:
+            its_source = Source.parse(place_of_it)
+            with _telling(its_source):
+                given[name] = load_component(kind, its_source, **options)
+    with _telling(source):
+        pipe = AnimPortrait3DPipeline.from_pretrained(str(source), **given, **options)
+        pipe.to(place)
+    check_refinable(pipe.components, RECIPES[recipe].condition, recipe)
+    return pipe
+
+
+@contextmanager
+def _telling(source: Source) -> Iterator[None]:
+    """What goes wrong while a model is loaded, as a sentence about it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except LocalEntryNotFoundError as error:
+        cause = error.__cause__
+        if isinstance(cause, Exception) and not isinstance(cause, OfflineModeIsEnabled):
+            raise explained(cause, source.name, f"{HUB}/{source.name}") from error
+        raise UserError(
+            f"{source.name} is not on this machine, and the Hub may not be asked (HF_HUB_OFFLINE=1, or local files "
+            f"only); fetch it where there is a network, with: hf download {source.name}"
+        ) from error
+    except (HfHubHTTPError, HTTPError) as error:
+        raise explained(error, source.name, f"{HUB}/{source.name}") from error
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "the GPU has too little free memory for the diffusion model; close other programs that use it"
+        ) from error
+    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise _unusable(error, source) from error
+
+
+def _unusable(error: Exception, source: Source) -> UserError:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = constants.HF_HUB_CACHE
+        return UserError(f"the disk became full while {source.name} was coming to {where}; free some space there")
+    reason = str(error).strip().split("\n")[0][:200]
+    return UserError(f"{source.name} cannot be loaded ({reason}); fetch it again, or name another model")
+
+
+def kept(source: Source) -> tuple[Path, int] | None:
+    """Where a model of the Hub, at any state, lies in the cache and how many bytes it takes; None where it does not."""
+    if source.is_folder:
+        folder = Path(source.name)
+    else:
+        folder = Path(constants.HF_HUB_CACHE) / f"models--{source.name.replace('/', '--')}"
+    if not any((folder / name).exists() for name in ("snapshots", INDEX, "config.json")):
+        return None
+    return folder, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())

@@ -1,0 +1,93 @@
+"""What the caller of the pipeline sees and decides while it works: steps, progress, previews, interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from pipeline.avatar import SplatAvatar
+from pipeline.rendering.portrait import portrait
+from pipeline.stages.journal import Interrupted, Journal, Progress, State
+
+if TYPE_CHECKING:
+    from pipeline.animportrait3d import AnimPortrait3DPipeline
+
+StepCallback = Callable[["AnimPortrait3DPipeline", int, str, dict[str, Any]], dict[str, Any]]
+"""Called as (pipeline, step index, step or phase name, what there is to tell) at the end of each step, as diffusers
+does. Of a refinement's steps are told ``step`` and ``steps`` of the phase, ``losses`` by name, and ``preview``, a
+picture every now and then, else None. Setting ``pipeline.interrupt = True`` ends the work after the step."""
+PREVIEW_EVERY = 20
+"""Steps of a phase; its last is seen too."""
+PREVIEW_SIZE = 256
+"""Pixels."""
+
+
+class Steps:
+    """Numbers the steps of one call for its callback."""
+
+    def __init__(self, pipeline: AnimPortrait3DPipeline, callback: StepCallback | None):
+        self._pipeline, self._callback, self._index = pipeline, callback, 0
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody is told."""
+        return self._callback is not None
+
+    def done(self, name: str, told: dict[str, Any] | None = None) -> None:
+        """A step has ended."""
+        if self._callback is not None:
+            self._callback(self._pipeline, self._index, name, told or {})
+        self._index += 1
+
+
+class WatchedJournal(Journal):
+    """Keeps what another journal keeps, tells a callback and a progress bar, and stops when the pipeline says so."""
+
+    def __init__(self, kept: Journal, pipeline: AnimPortrait3DPipeline, steps: Steps, total: int):
+        self._kept, self._pipeline, self._steps, self._total = kept, pipeline, steps, total
+        self._bar: Any = None
+        self.notes: list[str] = []
+        """What the person should know of the refinement, in sentences."""
+        self.avatar: SplatAvatar | None = None
+        """As it was after the last step."""
+
+    def resume(self) -> tuple[str, State] | None:
+        return self._kept.resume()
+
+    def step(self, progress: Progress, avatar: SplatAvatar, state: Callable[[], State]) -> None:
+        self.avatar = avatar
+        self._advance(progress)
+        self._kept.step(progress, avatar, state)
+        told = {"step": progress.step, "steps": progress.steps, "losses": progress.losses, "preview": None}
+        if self._steps.watched and (progress.step % PREVIEW_EVERY == 0 or progress.step == progress.steps):
+            told["preview"] = Image.fromarray(portrait(avatar, PREVIEW_SIZE).numpy())
+        self._steps.done(progress.phase, told)
+        if self._pipeline.interrupt:
+            raise Interrupted
+
+    def pause(self) -> None:
+        self._kept.pause()
+        if self._pipeline.interrupt:
+            raise Interrupted
+
+    def folder(self, phase: str) -> Path | None:
+        return self._kept.folder(phase)
+
+    def note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+        self._kept.note(sentence)
+
+    def close(self) -> None:
+        """End the progress bar's line."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _advance(self, progress: Progress) -> None:
+        if self._bar is None:
+            self._bar = self._pipeline.progress_bar(total=self._total)
+        self._bar.set_description(progress.phase, refresh=False)
+        self._bar.update()
