@@ -12,6 +12,7 @@ from pipeline.avatar import Gaussians, Layer, SplatAvatar
 from pipeline.guidance.conditions import Condition
 from pipeline.guidance.shot import Pose, Shot, View
 from pipeline.rendering.rasterize import rasterize
+from pipeline.stages.crops import FRAME, SIZES
 
 DEGREES = {1: None, 4: 1, 9: 2, 16: 3}
 """Degree of spherical harmonics by the number of coefficients; None: plain colours."""
@@ -32,18 +33,19 @@ class Drawn:
     radii: Tensor
     """(C, N) pixels of the shots."""
 
-    def screen(self, focal: float, size: int) -> tuple[Tensor, Tensor]:
-        """Gradient norms (N,) of the screen position and radii (N,) as the whole view would have them.
+    def screen(self, frame: int) -> tuple[Tensor, Tensor]:
+        """Gradient norms (N,) of the screen position and radii (N,) as the whole view, ``frame`` pixels wide, has them.
 
-        ``focal`` pixels of the whole view's camera, ``size`` its side in pixels. A splat's gradients from the crops
-        add up, each enlarged as its crop enlarges; norms are in normalised device units, radii in pixels.
+        A splat's gradients from the crops add up, each enlarged as its crop enlarges. Norms are in normalised device
+        units, radii in pixels.
         """
-        gradients = self.means2d.grad
-        zoom = torch.stack([shot.camera.K[0, 0] for shot in self.view.shots]).to(self.radii.device) / focal
-        if gradients is None:  # nothing of it was seen
-            return self.radii.new_zeros(self.radii.shape[1], dtype=torch.float32), self.radii.amax(0).float()
-        whole = (gradients * zoom[:, None, None]).sum(0) * (size / 2)
-        return whole.norm(dim=1), (self.radii / zoom[:, None]).amax(0)
+        size = self.view.shots[0].camera.width
+        zoom = torch.tensor([FRAME / SIZES.get(shot.region, FRAME) for shot in self.view.shots]).to(self.means2d)
+        radii = (self.radii / zoom[:, None]).amax(0) * (frame / size)
+        if self.means2d.grad is None:  # nothing of it was guided
+            return torch.zeros_like(radii), radii
+        whole = (self.means2d.grad * zoom[:, None, None]).sum(0) * (size / 2)
+        return whole.norm(dim=1), radii
 
 
 def pose_vertices(avatar: SplatAvatar, poses: Sequence[Pose]) -> Tensor:

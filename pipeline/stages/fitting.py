@@ -17,6 +17,7 @@ from pipeline.guidance.shot import View
 from pipeline.stages.config import Phase, RefinementConfig
 from pipeline.stages.drawing import Drawn, draw, pose_vertices
 from pipeline.stages.journal import Journal, Progress, State
+from pipeline.stages.motion_pool import motion_pool
 from pipeline.stages.objectives import Distillation, Editing, Objective, frozen_start
 from pipeline.stages.processes import main_decides, own_share, summed
 from pipeline.stages.regularizers import adaptive_penalties, headstudio_unit, position_penalty, scale_penalty
@@ -64,7 +65,7 @@ class _Fit:
     ) -> None:
         self.phase, self.config, self.accelerator, self.journal = phase, config, accelerator, journal
         self.training = Training(avatar, phase, config, accelerator.device, state)
-        self.sampler = ViewSampler(avatar.rig, phase, config)
+        self.sampler = ViewSampler(avatar.rig, phase, config, motion_pool(avatar.rig, phase))
         self.unit = headstudio_unit(avatar.rig.vertices)
         self.objective: Objective
         if phase.method == "sdedit":
@@ -145,5 +146,5 @@ class _Fit:
         shape = (self.phase.views, len(self.training.avatar.means))
         norms, radii = (torch.zeros(shape, device=self.accelerator.device) for _ in range(2))
         for number, each in zip(numbers, drawn, strict=True):
-            norms[number], radii[number] = each.screen(self.sampler.focal, self.config.frame)
+            norms[number], radii[number] = each.screen(self.config.frame)
         return [norms, radii]

@@ -52,14 +52,7 @@ class Distillation:
         self._distill = DISTILLATIONS[phase.method]
 
     def views(self, step: int, numbers: Sequence[int]) -> list[View]:
-        phase, seed = self._phase, self._config.seed
-        return [
-            self._sampler.view(
-                generator(seed, phase.name, step, "pose" if phase.one_pose else number),
-                *(number, phase.views),
-            )
-            for number in numbers
-        ]
+        return self._sampler.views(step, numbers)
 
     def loss(self, step: int, numbers: Sequence[int], drawn: Sequence[Drawn]) -> Tensor:
         phase, guidance = self._phase, self._guidance
