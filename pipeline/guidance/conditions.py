@@ -29,6 +29,8 @@ IRIS_EDGE = 0.18
 of a rig lie further apart, the change is as narrow as that, or the iris would be millimetres too large."""
 BORDER = 0.3
 """Share of the face from which a normal is shown; see `_face_share`."""
+EAR_FRONT = 0.75
+"""Share of the ears' triangles that lie behind the end of the face."""
 SMOOTHINGS = 2
 """Rounds in which a vertex at the border of the face takes the mean of its neighbours."""
 
@@ -132,12 +134,12 @@ def _tables(rig: Rig) -> _Tables:
 
 
 def _face(rig: Rig) -> Tensor:
-    """(F,) bool: as FLAME's mask of the face, it ends in front of the middle of the ears."""
+    """(F,) bool: as FLAME's mask of the face, it ends where the ears begin, not below or behind them."""
     face = _any_of(rig, FACE)
     if "ears" not in rig.regions:
         return face
     depth = rig.vertices[rig.faces].mean(1)[:, 2]
-    return face & (depth > depth[rig.regions["ears"]].mean())
+    return face & (depth > depth[rig.regions["ears"]].quantile(EAR_FRONT))
 
 
 def _face_share(rig: Rig, skin: Tensor, face: Tensor) -> Tensor:
