@@ -154,6 +154,24 @@ def publish(options: argparse.Namespace) -> None:
     print(f"{'published' if published.changed else 'it was there already:'} {published.url}")
 
 
+def evaluate(options: argparse.Namespace) -> None:
+    """Figures of avatars in many poses and through a clip, as a report."""
+    from pipeline.evaluation import check_target, clip_models, write_report
+    from pipeline.evaluation import evaluate as evaluate_avatar
+    from pipeline.motion import load_motion
+
+    check_target(options.out)
+    clip = load_motion(options.motion, _pairs("--choose", options.choose, "fps=30"))
+    models = clip_models(options.clip)
+    evaluations = []
+    for folder in options.avatars:
+        print(f"{folder}:")
+        done = evaluate_avatar(folder, clip, options.size, models=models, progress=_progress("pictures"))
+        print("\n".join(f"  {line}" for line in done.figures.told()))
+        evaluations.append(done)
+    print(f"wrote {write_report(evaluations, options.out, options.motion[0].name)}")
+
+
 def doctor(options: argparse.Namespace) -> None:
     """What works on this machine, what does not, and how to get it."""
     from pipeline.doctor import as_text, report
@@ -196,6 +214,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "import": import_,
     "inspect": inspect,
     "publish": publish,
+    "evaluate": evaluate,
     "doctor": doctor,
 }
 

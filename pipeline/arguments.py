@@ -120,6 +120,21 @@ def command_parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--pull-request", action="store_true", help="open a pull request instead of committing")
 
+    verb = verbs.add_parser("evaluate", help="measure avatars and write a report")
+    verb.add_argument("avatars", type=Path, nargs="+", metavar="DIR", help="avatar folder; several are compared")
+    verb.add_argument("--motion", type=Path, nargs="+", required=True, metavar="FILE", help="the files of one clip")
+    _add_choose(verb)
+    verb.add_argument(
+        "--out", type=Path, default=Path("evaluation"), metavar="DIR", help="report folder (default evaluation)"
+    )
+    verb.add_argument("--size", type=int, default=512, metavar="N", help="pixels of the pictures' sides (default 512)")
+    verb.add_argument(
+        "--clip",
+        nargs="+",
+        metavar="MODEL",
+        help="CLIP models for the CLIP score: folders, or ids in the Hub's cache (default: those of OpenAI found there)",
+    )
+
     verbs.add_parser("doctor", help="say what works on this machine, what does not, and how to get it")
     return parser
 
