@@ -35,6 +35,10 @@ class FlameHead(LicensedHead):
     def shape_dirs(self) -> Tensor:
         return self._body.shapes
 
+    @property
+    def shape_joint_dirs(self) -> Tensor:
+        return self._body.regressor @ self._body.shapes
+
     @cached_property
     def correspondence(self) -> Correspondence:
         return registered(_surface(self._body), _skeleton(self._body), self._official)

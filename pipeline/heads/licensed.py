@@ -103,6 +103,11 @@ class LicensedHead(ABC):
 
     @property
     @abstractmethod
+    def shape_joint_dirs(self) -> Tensor:
+        """(S, J, 3) metres that it moves the rig's joints, before the origin follows one of them."""
+
+    @property
+    @abstractmethod
     def correspondence(self) -> Correspondence:
         """The template registered with the free head; the first time for a model takes seconds."""
 

@@ -71,6 +71,10 @@ class SmplxHead(LicensedHead):
     def shape_dirs(self) -> Tensor:
         return self._body.shapes[:, kept_vertices(self._body)]
 
+    @property
+    def shape_joint_dirs(self) -> Tensor:
+        return self._body.regressor[list(KEPT.values())] @ self._body.shapes
+
     @cached_property
     def correspondence(self) -> Correspondence:
         """That of the neutral bust."""

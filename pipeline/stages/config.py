@@ -95,6 +95,8 @@ class Phase:
     """Strong expressions and open jaws are drawn more often."""
     one_pose: bool = False
     """Whether all views of a step show the same pose."""
+    moves_eyes: bool = True
+    """Whether each pose gets a gaze and lids of its own; at rest otherwise."""
     turns_head: bool = False
     """Whether neck and head move with the clip."""
     yaw: tuple[float, float] = (15.0, 165.0)

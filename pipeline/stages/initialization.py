@@ -21,8 +21,10 @@ SMALLEST = 1e-5
 OPACITY = 0.1
 GREY = 0.5
 """Coefficient of degree 0: colour 0.641."""
-UNSEEN = ("hair_cage", "limbs")
-"""Regions whose triangles are no surface of the head: what loose hair hangs on, and what no portrait shows."""
+CAGE = "hair_cage"
+"""Region of the triangles that loose hair hangs on."""
+UNSEEN = (CAGE, "limbs")
+"""Regions whose triangles are no surface of a head and its shoulders."""
 REGIONS: dict[Layer, tuple[str, ...]] = {
     Layer.EYE: ("eye_left", "eye_right", "iris_left", "iris_right"),
     Layer.MOUTH: ("inner_mouth", "teeth", "teeth_upper", "teeth_lower", "tongue"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -127,7 +128,7 @@ def _head_joints(rig: Rig) -> list[int]:
 
 
 def _on_cpu(rig: Rig) -> Rig:
-    moved = {
+    moved: dict[str, Any] = {
         field.name: value.detach().cpu()
         for field in fields(rig)
         if isinstance(value := getattr(rig, field.name), Tensor)

@@ -130,6 +130,7 @@ HEADSTUDIO = RefinementConfig(
             conditioned_full=True,
             condition_scale=1.5,
             one_pose=True,
+            moves_eyes=False,
             named_views=True,
             regularizer="area",  # divided by √a as in the paper's equation 9; the code divides by a
             scale_weight=0.1,

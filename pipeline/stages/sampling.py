@@ -62,7 +62,8 @@ class ViewSampler:
         expression, rotations = self._pool.expression[chosen].clone(), self._pool.rotations[chosen].clone()
         if not self._phase.turns_head:
             rotations[:, self._pool.head_joints] = 0
-        self._eyes.draw(source, expression, rotations)
+        if self._phase.moves_eyes:
+            self._eyes.draw(source, expression, rotations)
         device = self._rig.vertices.device
         return Pose(expression.to(device), rotations.to(device), bool(self._pool.mouth_open[chosen]))
 
