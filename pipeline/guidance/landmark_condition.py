@@ -60,9 +60,9 @@ THICKNESS, PUPIL_RADIUS, SIDE = 2, 1, 512
 """Pixels of a line and of a pupil in a picture of that side; others are in proportion."""
 NEAR = 0.01
 """Metres; landmarks are never nearer to a camera that sees a whole eye."""
-OVAL_TOLERANCE, SKIN_TOLERANCE, PUPIL_TOLERANCE = 0.02, 0.008, 0.001
-"""Metres behind the nearest surface up to which a landmark is seen: the oval runs just behind the horizon of the cheeks,
-lips and lids fold over their own lines, but a closed lid hides the pupil."""
+OVAL_TOLERANCE, SKIN_TOLERANCE, PUPIL_TOLERANCE = 0.04, 0.008, 0.001
+"""Metres behind the nearest surface up to which a landmark is seen: the oval goes back to the ears, over the horizon of
+the cheeks; lips and lids fold over their own lines; but a closed lid hides the pupil."""
 BEHIND = -0.2
 """Cosine between the gaze of the face and the way to the camera below which the camera is behind the face."""
 
