@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 
@@ -16,23 +17,28 @@ from pipeline.importing import prepare_for_animportrait3d
 from ui.gallery_heads import build_first
 from ui.memory import share_pools
 from ui.page import build_page, launch_options
+from ui.runs import Runs
 from ui.workshop import Workshop
 
 
 def main() -> None:
     """Serve the page; the kernels are compiled while the first visitor still reads it."""
     share_pools()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end by either, it ends in good order
     try:
         named_by_operator()  # what cannot be is told now, not to each visitor
         workshop = Workshop()
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    page = build_page(workshop)
+    runs = Runs(workshop)
+    page = build_page(workshop, runs)
     page.launch(**launch_options(), prevent_thread_lock=True)
     threading.Thread(target=warm_up, args=(workshop,), name="warm-up", daemon=True).start()
     threading.Thread(target=workshop.keep_tidy, name="keep-tidy", daemon=True).start()
+    threading.Thread(target=runs.line.keep_going, name="runs", daemon=True).start()
     page.block_thread()
+    runs.line.close()
 
 
 def warm_up(workshop: Workshop) -> None:

@@ -73,10 +73,16 @@ def create(
         raise UserError("the seed is empty; give a whole number, e.g. 0")
     if not float(seed).is_integer():
         raise UserError(f"the seed is {seed}; it must be a whole number from 0 to {LARGEST_SEED}")
+    head = checked_head(head)
+    return present(workshop.create(prompt, int(seed), read_overrides(attributes), report, head, person))
+
+
+def checked_head(head: str | None) -> str:
+    """The head model that was asked for. Raises `UserError` for one that cannot be used here."""
     head = head or "anny"
     if head != "anny" and head not in (heads := [name for _, name in head_choices()]):
         raise UserError(f"the head {head!r} cannot be used here; there is {' and '.join(heads)}")
-    return present(workshop.create(prompt, int(seed), read_overrides(attributes), report, head, person))
+    return head
 
 
 def present(made: Made) -> Created:

@@ -77,6 +77,10 @@ class GalleryWiring:
             stage["avatar_id"], stage["viewer"], stage["about"], stage["glb"], moving["clip"],
             moving["notes"], moving["plot"], stage["keep"],
         ]  # fmt: skip
+        self.opening: dict[str, Any] = {
+            "outputs": self.outputs, "api_visibility": "private", "show_progress_on": stage["viewer"],
+            "concurrency_id": "open", "concurrency_limit": OPENING_AT_ONCE, "trigger_mode": "multiple", "js": PICK,
+        }  # fmt: skip
 
     def unmark(self, triggers: Sequence[Any]) -> None:
         """These bring a head that is none of the cards, so none is on its way any more."""
@@ -89,6 +93,17 @@ class GalleryWiring:
         self._wire_actions()
         self._wire_api()
         return openings
+
+    def open_after(self, event: Any) -> Any:
+        """Bring the head onto the stage whose entry stands in `entry_id` once ``event`` went well."""
+        return self._arrival(event.success(self.calls.on_card, self.inputs, **self.opening))
+
+    def _arrival(self, event: Any) -> Any:
+        """What follows a head that comes onto the stage."""
+        tools = [self.moving["tools"], self.moving["save_notes"]]
+        event.success(lambda: (gr.Column(visible=True), ""), None, tools, **QUIET)
+        event.failure(None, self.standing, None, js=MARK, **QUIET)
+        return event
 
     def _wire_cards(self, page: gr.Blocks) -> None:
         calls, tab, key = self.calls, self.tab, self.stage["key"]
@@ -112,20 +127,11 @@ class GalleryWiring:
 
     def _wire_opening(self, others: Sequence[Any]) -> list[Any]:
         calls, tab = self.calls, self.tab
-        opening: dict[str, Any] = {
-            "outputs": self.outputs, "api_visibility": "private", "show_progress_on": self.stage["viewer"],
-            "concurrency_id": "open", "concurrency_limit": OPENING_AT_ONCE, "trigger_mode": "multiple", "js": PICK,
-        }  # fmt: skip
         chosen = tab["cards"].select(None, None, self.entry_id, js=CHOICE, **QUIET)
-        opened = chosen.then(calls.on_card, self.inputs, **opening)
+        opened = self.open_after(chosen)
         given = tab["file"].upload(lambda: None, **QUIET)
         self.unmark([tab["file"].upload])
-        brought = given.then(calls.on_file, [tab["file"], *self.inputs[1:]], **opening)
-        for event in (opened, brought):
-            event.success(
-                lambda: (gr.Column(visible=True), ""), None, [self.moving["tools"], self.moving["save_notes"]], **QUIET
-            )
-            event.failure(None, self.standing, None, js=MARK, **QUIET)
+        brought = self._arrival(given.then(calls.on_file, [tab["file"], *self.inputs[1:]], **self.opening))
         brought.then(lambda: None, None, tab["file"], **QUIET)
         tab["cards"].stop(None, cancels=[opened], **QUIET)
         tab["cards"].stop(None, self.standing, None, js=MARK, **QUIET)

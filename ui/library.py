@@ -10,8 +10,8 @@ A folder per avatar, named by its secret id:
 | kept.json | the owner's id (a hash), prompt, seed, licence, size, when it was made |
 | published | empty; its owner has put the avatar on the Hub, so that it stays here too |
 
-``shares/<token>`` holds the id of the avatar that a link shows. Folders and files appear whole or not at all, and a
-folder is renamed before it is deleted, so that several processes may share the library.
+``shares/<token>`` holds the id of the avatar that a link shows; ``runs`` is `ui.runs`'s. Folders and files appear whole
+or not at all, and a folder is renamed before it is deleted, so that several processes may share the library.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ui.limits import Limits
 
 LIBRARY_VARIABLE = "ANIMPORTRAIT3D_LIBRARY"
 ID = re.compile(r"[0-9a-f]{32}")
-KEPT, CARD, SHARES, PUBLISHED = "kept.json", "card.webp", "shares", "published"
+KEPT, CARD, SHARES, PUBLISHED, RUNS = "kept.json", "card.webp", "shares", "published", "runs"
 CARD_SIZE = 320
 LARGEST_PICTURE = 4096
 """Pixels along a side of a preview that is opened at all."""
@@ -96,7 +96,7 @@ class Library:
                 f"you have {limits.most_avatars} avatars here, which is the most; "
                 "download those that you want to keep, delete one in the gallery, and create again"
             )
-        if limits.most_gb and sum(avatar.size for avatar in kept) + passing >= limits.most_gb * 1e9:
+        if limits.most_gb and self._taken(kept) + passing >= limits.most_gb * 1e9:
             raise UserError(
                 f"the avatars kept here take up all of the {limits.most_gb:g} GB there are for them; "
                 "delete some of yours in the gallery, or come back later"
@@ -191,6 +191,10 @@ class Library:
                     self.delete(place.name)
                 if place.name.endswith(PARTIAL_SUFFIX) and idle > ABANDONED_SECONDS:
                     shutil.rmtree(place, ignore_errors=True)
+
+    def _taken(self, kept: list[Kept]) -> int:
+        """Bytes of these avatars and of all runs."""
+        return sum(avatar.size for avatar in kept) + size_of(self.root / RUNS)
 
     def _all(self) -> list[Kept]:
         return [kept for place in _folders(self.root) if (kept := self.find(place.name)) is not None]

@@ -19,6 +19,9 @@ from ui.people import person_of
 from ui.place import place_panel
 from ui.publish import publish_part, wire_publish
 from ui.result import result_bar
+from ui.runs import Runs
+from ui.runs_tab import runs_tab
+from ui.runs_wiring import RunsWiring
 from ui.sentences import sentences
 from ui.settings import has_login, settings_tab
 from ui.theme import STYLE, theme
@@ -40,20 +43,22 @@ HEADER = """
 """
 
 
-def build_page(workshop: Workshop) -> gr.Blocks:
-    """The Blocks, wired and queued; `launch_options` go with it."""
+def build_page(workshop: Workshop, runs: Runs) -> gr.Blocks:
+    """The Blocks, wired and queued; `launch_options` go with it. ``runs`` are those of the workshop."""
     with gr.Blocks(title="AnimPortrait3D", analytics_enabled=False, fill_width=True, delete_cache=CLEAN_UP) as page:
         gr.HTML(HEADER, padding=False)
         avatar_id = gr.Textbox(label="avatar_id", visible=False)
         key = gr.Textbox("", label="key", visible=False)
         with gr.Row(elem_id="studio"):
             with gr.Column(scale=2, min_width=320, elem_id="controls"), gr.Tabs() as tabs:
-                with gr.Tab("Gallery", id="gallery"):
+                with gr.Tab("Gallery", id="gallery") as gallery_place:
                     looking = gallery_tab()
-                with gr.Tab("Create", id="create"):
+                with gr.Tab("Create", id="create") as create_place:
                     making = create_tab()
-                with gr.Tab("Animate", id="animate"):
+                with gr.Tab("Animate", id="animate") as animate_place:
                     moving = animate_tab()
+                with gr.Tab("Refine", id="runs") as runs_place:
+                    refining = runs_tab()
                 if has_login():
                     with gr.Tab("Settings"):
                         settings_tab()
@@ -69,6 +74,9 @@ def build_page(workshop: Workshop) -> gr.Blocks:
         stage = {**making, **result, "avatar_id": avatar_id, "viewer": viewer, "key": key, "tabs": tabs}
         gallery = GalleryWiring(workshop, looking, stage, moving, animating)
         opening = gallery.wire(page, [greeting, *creating, *animating.plays])
+        refined = RunsWiring(runs, refining, {**stage, "entry_id": gallery.entry_id})
+        finished = refined.wire(page, runs_place, [gallery_place, create_place, animate_place])
+        opening.append(gallery.open_after(finished))
         clicks = [making["make"].click, making["prompt"].submit, making["dice"].click]
         gr.on(clicks, None, cancels=[greeting, *opening], **QUIET)  # the last press wins
         gallery.unmark(clicks)

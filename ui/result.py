@@ -22,6 +22,7 @@ def result_bar() -> dict[str, Any]:
         with gr.Row(visible=False, elem_id="keep") as keep:
             use = gr.Button("Use this prompt", size="sm", min_width=0, elem_id="use")
             animate = gr.Button("Animate", size="sm", min_width=0, elem_id="to-animate")
+            refine = gr.Button("Refine …", size="sm", min_width=0, elem_id="to-refine")
             link = gr.Button("Copy link", size="sm", min_width=0, visible=False, elem_id="link")
             delete = gr.Button("Delete", size="sm", min_width=0, visible=False, elem_id="delete")
             menu = download_menu()
@@ -30,6 +31,6 @@ def result_bar() -> dict[str, Any]:
         module=f"/gradio_api/file={WEB.as_posix()}/menu.js",
     )  # fmt: skip
     return {
-        "about": about_box, "keep": keep, "use": use, "animate": animate, "link": link, "delete": delete,
+        "about": about_box, "keep": keep, "use": use, "animate": animate, "refine": refine, "link": link, "delete": delete,
         **menu, **download_files(),
     }  # fmt: skip

@@ -11,6 +11,7 @@ from gradio_client.exceptions import AppError
 import ui.page
 from pipeline.errors import UserError
 from ui.cards import Cards
+from ui.runs import Runs
 from viewer.component import AvatarViewer
 
 
@@ -38,7 +39,7 @@ def workshop():
 @pytest.fixture
 def url(workshop, monkeypatch):
     monkeypatch.setattr(ui.page, "LONGEST_QUEUE", 1)
-    page = ui.page.build_page(workshop)
+    page = ui.page.build_page(workshop, Runs(workshop))
     _, url, _ = page.launch(**ui.page.launch_options(), prevent_thread_lock=True, quiet=True)
     yield url
     workshop.go_on.set()

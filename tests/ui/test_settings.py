@@ -9,6 +9,7 @@ from pipeline.errors import UserError
 from pipeline.heads.model_files import MODELS_VARIABLE
 from tests.heads.models import write_flame
 from ui.page import build_page
+from ui.runs import Runs
 from ui.settings import owner, set_models_folder
 from ui.workshop import Workshop
 
@@ -61,9 +62,10 @@ def test_a_missing_folder_changes_nothing(space, tmp_path):
 
 
 def test_the_tab_is_there_only_with_a_login(space, monkeypatch):
-    def tabs(page: gr.Blocks) -> list[str]:
+    def tabs() -> list[str]:
+        page = build_page(workshop := Workshop(), Runs(workshop))
         return [block.label for block in page.blocks.values() if isinstance(block, gr.Tab)]
 
-    assert "Settings" in tabs(build_page(Workshop()))
+    assert "Settings" in tabs()
     monkeypatch.delenv("OAUTH_CLIENT_ID")
-    assert "Settings" not in tabs(build_page(Workshop()))
+    assert "Settings" not in tabs()

@@ -1,0 +1,100 @@
+"""`RunCards`: a visitor's refinements as a Gradio component; one of them is open, with picture, log and buttons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import GradioModel
+
+from ui.cards import WEB
+
+ACTIONS = ("stop", "resume", "open", "config", "delete")
+"""What can be done with a run, and the component's events."""
+ON_LOAD = """
+const root = (window.gradio_config && window.gradio_config.root) || '';
+const events = {};
+for (const name of ['stop', 'resume', 'open', 'config', 'delete']) {
+  events[name] = () => trigger(name);
+}
+import(root + props.module).then(({mount}) => mount(element, props, watch, events));
+"""
+"""The template never depends on the value: what people wrote is only ever put in as text."""
+
+
+class RunCard(GradioModel):
+    """One run."""
+
+    id: str
+    title: str
+    """The prompt."""
+    recipe: str
+    """Recipe and length, for people."""
+    status: str
+    """waiting, running, stopped, failed or finished."""
+    state: str
+    """The status for people."""
+    step: str = ""
+    """How far it is, and how long it still takes."""
+    share: float = 0.0
+    """Done, 0..1."""
+    picture: str = ""
+    """Address of the newest preview; empty for none."""
+    log: list[str] = []
+    """The last lines."""
+    note: str = ""
+    """What the person should do or know, as a sentence."""
+    link: str = ""
+    """Address of the job on Hugging Face; empty where it runs here."""
+    actions: list[str] = []
+    """Of `ACTIONS`."""
+    resume: str = "Resume"
+    """What the button says that carries on."""
+
+
+class RunsView(GradioModel):
+    """What the component shows."""
+
+    runs: list[RunCard]
+    current: str = ""
+    """Id of the run that the server opens, once; empty leaves what is open as it is."""
+    empty: str = ""
+    """What to say when there is none."""
+
+
+SCHEMA = RunsView.model_json_schema()
+
+
+class RunCards(gr.HTML):
+    """Lines to open.
+
+    The value is a `RunsView`; previews are files that the page serves. The events are `ACTIONS`: the run that a button
+    belongs to stands in ``document.runChoice`` for the event's ``js``.
+    """
+
+    data_model = RunsView
+
+    def __init__(self, value: RunsView | None = None, **options: Any):
+        """``options`` as for `gr.HTML`."""
+        settings = {
+            "html_template": '<div class="runs-place"></div>',
+            "js_on_load": ON_LOAD,
+            "apply_default_css": False,
+            "module": f"/gradio_api/file={WEB.as_posix()}/runs.js",
+        }
+        super().__init__(value, **{**settings, **options})
+
+    def preprocess(self, payload: RunsView | None) -> RunsView | None:  # type: ignore[override]
+        return payload
+
+    def postprocess(self, value: RunsView | None) -> RunsView | None:  # type: ignore[override]
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        return SCHEMA
+
+    def example_payload(self) -> Any:
+        return None
+
+    def example_value(self) -> Any:
+        return None

@@ -1,0 +1,120 @@
+"""A run in the page's words: what its line, its picture and its log say, and what can be done with it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pipeline.jobs.config import RunConfig
+from ui.cards import picture_url
+from ui.run_cards import RunCard
+from ui.run_cost import in_words
+from ui.runs import Run, Runs
+from ui.sentences import capitalised
+
+RECIPES = {"animportrait3d": "AnimPortrait3D", "headstudio": "HeadStudio"}
+LENGTHS = {"Quick look": 0.02, "Draft": 0.1, "As published": 1.0}
+"""Share of the published steps."""
+STATES = {
+    "waiting": "Waiting", "running": "Running", "stopped": "Stopped", "failed": "Failed", "finished": "Finished",
+}  # fmt: skip
+PHASES = {
+    "start": "Making the head to start from", "models": "Loading the diffusion model", "avatar": "Writing the head",
+    "video": "Filming the head",
+}  # fmt: skip
+"""What a worker does besides the phases of a recipe."""
+TOLD = {"note", "resume", "checkpoint", "step"}
+LOG_LINES = 8
+LOG_EVENTS = 40
+"""Events that are read for those lines."""
+HANDED_OVER = "It goes on as a job on Hugging Face, billed to you; press Resume to fetch what it has made."
+
+
+def card_of(runs: Runs, run: Run) -> RunCard:
+    """What the page shows of a run."""
+    state, waits = run.state, runs.line.has(run)
+    status = "waiting" if waits else "stopped" if state.status == "waiting" and not run.is_starting else state.status
+    picture = runs.preview(run)
+    return RunCard(
+        id=run.id,
+        title=run.config.prompt,
+        recipe=recipe_words(run.config),
+        status=status,
+        state="Stopping" if runs.line.is_stopping(run) else STATES[status],
+        step=_ahead(runs.line.ahead_of(run)) if waits else step_words(run),
+        share=1.0 if status == "finished" else min(1.0, state.done / max(1, state.total)),
+        picture=f"{picture_url(picture)}" if picture else "",
+        log=log_lines(run),
+        note=capitalised(sentence) if (sentence := own_words(run, state.sentence)) else "",
+        link=run.owner.job_url,
+        actions=actions_of(run, status),
+    )
+
+
+def recipe_words(config: RunConfig) -> str:
+    """Recipe and length."""
+    lengths = {scale: name for name, scale in LENGTHS.items()}
+    length = lengths.get(config.num_steps_scale, f"{config.num_steps_scale:g} × the published steps")
+    return f"{RECIPES.get(config.recipe, config.recipe)} · {length} · seed {config.seed}"
+
+
+def step_words(run: Run) -> str:
+    """How far a run is, and how long it still takes."""
+    state = run.state
+    if not state.phase or state.status == "finished":
+        return f"Took {in_words(state.seconds)}" if state.status == "finished" else ""
+    if state.phase in PHASES:
+        return PHASES[state.phase] if state.status == "running" else ""
+    told = f"{phase_words(state.phase)}: step {state.step} of {state.steps}"
+    if state.status == "running" and state.seconds_left is not None:
+        told += f"; about {in_words(state.seconds_left)} left"
+    return told
+
+
+def phase_words(phase: str) -> str:
+    """``mouth_ism`` → ``Mouth ISM``."""
+    words = [word.upper() if word in ("ism", "sds", "dsd") else word for word in phase.split("_")]
+    return capitalised(" ".join(words)).removesuffix(".").replace("sdedit", "SDEdit")
+
+
+def log_lines(run: Run) -> list[str]:
+    """The last lines, each with its time of day."""
+    events = [event for event in run.folder.events(LOG_EVENTS) if event.get("kind") in TOLD]
+    return [line for event in events[-LOG_LINES:] if (line := _event_words(run, event))]
+
+
+def own_words(run: Run, sentence: str) -> str:
+    """A sentence of the runner without this machine's folders, which are no visitor's concern."""
+    path = str(run.folder.path)
+    return sentence.replace(f"--resume {path}", "Resume").replace(path, "the run")
+
+
+def actions_of(run: Run, status: str) -> list[str]:
+    """What can be done with a run, the most likely first."""
+    first = {"waiting": "stop", "running": "stop", "stopped": "resume", "failed": "resume", "finished": "open"}[status]
+    return [first, "config", "delete"]
+
+
+def _ahead(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'} before it" if count else "Its turn comes at once"
+
+
+def _event_words(run: Run, event: dict[str, Any]) -> str:
+    kind, phase = event["kind"], phase_words(str(event.get("phase", "")))
+    told = {
+        "note": own_words(run, str(event.get("sentence", ""))),
+        "resume": f"resumed in {phase}",
+        "checkpoint": f"kept after {event.get('done')} steps",
+        "step": f"{phase} {event.get('step')}  {_losses(event.get('losses'))}",
+    }[kind]
+    try:
+        clock = time.strftime("%H:%M:%S", time.localtime(float(event.get("time", 0))))
+    except (TypeError, ValueError, OverflowError, OSError):
+        return told
+    return f"{clock}  {told}"
+
+
+def _losses(losses: Any) -> str:
+    if not isinstance(losses, dict):
+        return ""
+    return "  ".join(f"{name} {value:.4g}" for name, value in losses.items() if isinstance(value, int | float))

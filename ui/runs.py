@@ -1,0 +1,246 @@
+"""The refinements that people have started here, on disk: whose each one is, and until when.
+
+Beside the avatars that people keep, in the folder ``runs`` of the library; a folder per run, named by its secret id:
+
+| place | what it is |
+|---|---|
+| work/ | the run folder, see `pipeline.jobs.folder` |
+| owner.json | the owner's id (a hash), and the job on Hugging Face that it was handed to |
+| queued | empty; the run waits for its turn, since the time of this file, see `ui.run_line` |
+| opened | id of the avatar that its result was opened as |
+
+A folder appears whole or not at all, and is renamed before it is deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.errors import UserError
+from pipeline.files import PARTIAL_SUFFIX, partial_name, whole_file, whole_folder, writing
+from pipeline.jobs.config import RunConfig
+from pipeline.jobs.folder import RunFolder
+from pipeline.jobs.state import RunState
+from pipeline.jobs.worker import is_running, stop_worker
+from pipeline.pictures import BROKEN_PICTURE
+from pipeline.recipe import Recipe
+from ui.library import ABANDONED_SECONDS, ID, RUNS, link_files, new_id
+from ui.making import Made
+from ui.people import ids_of
+from ui.run_line import RunLine
+from ui.workshop import Workshop
+
+WORK, OWNER, OPENED = "work", "owner.json", "opened"
+LARGEST_OWNER = 64 * 1024
+"""Bytes of an owner.json."""
+MOST_UNFINISHED = 3
+"""Runs of one person on a Space that are at work or wait: each takes the place's one turn for long."""
+PREVIEW_SIZE = 512
+KILL_SECONDS = 5.0
+"""What is deleted need not be kept: its worker gets so long."""
+NEEDS_KEY = "this browser told no key, without which nobody could tell whose the run is; reload the page"
+NOT_YOURS = "you have no run of that id: it was deleted, or it belongs to somebody else"
+NOT_READY = "this run has no head to show yet; one is there when it has finished"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a run is."""
+
+    person: str
+    """Id of the person, see `ui.people`."""
+    job: str = ""
+    """Id of the job on Hugging Face; empty for a run of this place."""
+    job_url: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the library."""
+
+    id: str
+    place: Path
+    owner: Owner
+    config: RunConfig
+    state: RunState
+
+    @property
+    def folder(self) -> RunFolder:
+        """Its files."""
+        return RunFolder(self.place / WORK)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether its worker was started just now."""
+        return self.state.status == "waiting" and self.state.is_of_living_process()
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it was handed to Hugging Face."""
+        return bool(self.owner.job)
+
+
+class Runs:
+    """The runs of a workshop's library. Raises `UserError` as its methods say."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self.line = RunLine(self)
+
+    @property
+    def root(self) -> Path:
+        """Where they lie."""
+        return self.workshop.library.root / RUNS
+
+    def add(self, config: RunConfig, person: str, start: Path | None = None) -> Run:
+        """Keep a new run for a person; nobody works on it yet.
+
+        ``start`` is the avatar folder to refine, where it is not what the prior makes of the sentence. Raises
+        `UserError` where there is no room.
+        """
+        owners = ids_of(person)
+        if not owners:
+            raise UserError(NEEDS_KEY)
+        self.workshop.library.check_room(owners)
+        self._check_turns(person)
+        with writing(self.root):
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)  # faces are private
+        run_id = new_id()
+        with whole_folder(self.root / run_id) as partial:
+            folder = RunFolder.create(partial / WORK, config)
+            if start is not None:
+                link_files(start, folder.start)
+            _write_owner(partial, Owner(owners[0]))
+        return self.find(run_id, person)
+
+    def of(self, person: str) -> list[Run]:
+        """A person's runs, newest first."""
+        owners = ids_of(person)
+        mine = [run for run in self.all() if run.owner.person in owners]
+        return sorted(mine, key=lambda run: run.folder.created, reverse=True)
+
+    def find(self, run_id: str, person: str) -> Run:
+        """A person's own run. Raises `UserError` for one that is not theirs."""
+        run = self._read(self.root / run_id) if ID.fullmatch(run_id or "") else None
+        if run is None or run.owner.person not in ids_of(person):
+            raise UserError(NOT_YOURS)
+        return run
+
+    def all(self) -> list[Run]:
+        """Everybody's."""
+        try:
+            places = [place for place in self.root.iterdir() if ID.fullmatch(place.name)]
+        except FileNotFoundError:
+            return []
+        return [run for place in places if (run := self._read(place)) is not None]
+
+    def hand_over(self, run: Run, job: str, url: str) -> None:
+        """Note that a job on Hugging Face goes on with a run."""
+        _write_owner(run.place, Owner(run.owner.person, job, url))
+
+    def delete(self, run: Run) -> None:
+        """Delete a run, whoever works on it. Raises `UserError` where the system refuses."""
+        self.line.leave(run)
+        stop_worker(run.folder.path, KILL_SECONDS)
+        doomed = partial_name(run.place)
+        with writing(run.place), suppress(FileNotFoundError):  # another process was quicker
+            os.rename(run.place, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+        shutil.rmtree(self._shown(run), ignore_errors=True)
+
+    def open(self, run: Run, person: str) -> Made:
+        """The head that a run has made, the person's own from now on. Raises `UserError` while there is none."""
+        with suppress(FileNotFoundError, UserError):
+            return self.workshop.open((run.place / OPENED).read_text(), person)
+        folder = run.folder.avatar
+        try:
+            recipe = Recipe.from_json((folder / "recipe.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(NOT_READY) from error
+        made = self.workshop.keep(folder, recipe, person, listed=True)
+        with whole_file(run.place / OPENED, durable=False) as partial:
+            partial.write_text(made.id)
+        return made
+
+    def preview(self, run: Run) -> Path | None:
+        """The newest preview, small, where the page serves files from; None before the first."""
+        try:
+            stamp = run.folder.preview.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        small = self._shown(run) / f"{stamp}.webp"
+        if not small.exists() and not _shrink(run.folder.preview, small):
+            return None
+        for older in small.parent.glob("*.webp"):
+            if older != small:
+                older.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.utime(small)  # Gradio deletes what it has served by the age of the file
+        return small
+
+    def config_file(self, run: Run) -> Path:
+        """A copy of the run's settings where the page serves files from."""
+        path = self._shown(run) / "run.json"
+        with whole_file(path, durable=False) as partial:
+            partial.write_text(run.config.to_json(), encoding="utf-8")
+        return path
+
+    def remove_old(self) -> None:
+        """Delete what nobody has worked on for as long as the limits say, and what a killed process left half-done."""
+        hours = self.workshop.limits.keep_hours
+        for run in self.all() if hours else []:
+            last = max(run.state.heartbeat, run.folder.created, run.place.stat().st_mtime)
+            busy = self.line.has(run) or is_running(run.folder.path)
+            if hours and not busy and time.time() - last > hours * 3600:
+                with suppress(UserError):
+                    self.delete(run)
+        for place in self.root.glob(f".*{PARTIAL_SUFFIX}"):
+            with suppress(FileNotFoundError):
+                if time.time() - place.stat().st_mtime > ABANDONED_SECONDS:
+                    shutil.rmtree(place, ignore_errors=True)
+
+    def _check_turns(self, person: str) -> None:
+        unfinished = [run for run in self.of(person) if self.line.has(run) or run.state.status == "running"]
+        if os.environ.get("SPACE_ID") and len(unfinished) >= MOST_UNFINISHED:
+            raise UserError(
+                f"{len(unfinished)} runs of yours are at work or wait here, which is the most; "
+                "stop one of them, or wait until one has finished"
+            )
+
+    def _shown(self, run: Run) -> Path:
+        return self.workshop.places.root / RUNS / run.id
+
+    def _read(self, place: Path) -> Run | None:
+        """None where there is no run, or nothing readable."""
+        try:
+            with open(place / OWNER, "rb") as file:
+                owner = Owner(**json.loads(file.read(LARGEST_OWNER)))
+            folder = RunFolder(place / WORK)
+            run = Run(place.name, place, owner, folder.config(), folder.state())
+        except (OSError, ValueError, TypeError, RecursionError):  # `UserError` is a `ValueError`
+            return None
+        return run if all(isinstance(value, str) for value in asdict(owner).values()) else None
+
+
+def _write_owner(place: Path, owner: Owner) -> None:
+    with whole_file(place / OWNER) as partial:
+        partial.write_text(json.dumps(asdict(owner)), encoding="utf-8")
+
+
+def _shrink(picture: Path, small: Path) -> bool:
+    """Write a small copy; not where the picture is just being replaced or deleted."""
+    small.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(*BROKEN_PICTURE, FileNotFoundError), Image.open(picture) as opened:
+        opened.thumbnail((PREVIEW_SIZE, PREVIEW_SIZE))
+        with whole_file(small, durable=False) as partial:
+            opened.convert("RGB").save(partial, "WEBP", quality=82)
+        return True
+    return False
