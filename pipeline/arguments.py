@@ -9,7 +9,7 @@ from pipeline.errors import UserError
 
 OF_RUNS = (
     "recipe", "steps_scale", "resolution", "model", "controlnet", "device", "dtype", "threads", "checkpoint_every",
-    "run",
+    "run", "mirror",
 )  # fmt: skip
 """Options of ``create`` that mean something with ``--refine`` alone."""
 
@@ -156,6 +156,9 @@ def _add_refinement(verb: argparse.ArgumentParser) -> None:
     runs.add_argument("--checkpoint-every", type=int, metavar="N", help="steps between two checkpoints (default 50)")
     runs.add_argument("--run", type=Path, metavar="DIR", help="folder for the run (default: a new one in runs/)")
     runs.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in that folder; needs no PROMPT")
+    runs.add_argument(
+        "--mirror", type=Path, metavar="DIR", help="copy each checkpoint there too, and bring the run from there"
+    )
 
 
 def _add_choose(verb: argparse.ArgumentParser) -> None:
@@ -172,8 +175,14 @@ def is_about_runs(options: argparse.Namespace) -> bool:
     """Whether ``create`` was asked for more than the prior's head. Raises `UserError` for options that do not agree."""
     given = [name for name in OF_RUNS if getattr(options, name) is not None]
     if options.resume is not None:
-        if options.prompt is not None or options.refine or given or options.set or options.seed is not None:
-            raise UserError("--resume goes on with a run as it was started; give it alone, or with --out")
+        if (
+            options.prompt is not None
+            or options.refine
+            or set(given) - {"mirror"}
+            or options.set
+            or options.seed is not None
+        ):
+            raise UserError("--resume goes on with a run as it was started; give it alone, or with --out or --mirror")
         return True
     if options.prompt is None:
         raise UserError("PROMPT is missing; say who it should be, or name a run to go on with after --resume")

@@ -33,11 +33,11 @@ def create_refined(options: argparse.Namespace, attributes: dict[str, str]) -> i
     """Start a run, or go on with one, and show how far it is; the exit code."""
     if options.out is not None:
         check_target(options.out)
-    folder = RunFolder.open(options.resume) if options.resume is not None else _new_run(options, attributes)
+    folder = RunFolder(options.resume) if options.resume is not None else _new_run(options, attributes)
     print(f"run {folder.path}", flush=True)
     with StopRequests() as requests:
         try:
-            state = run(folder.path, stop=requests.asked, watch=_Progress())
+            state = run(folder.path, stop=requests.asked, watch=_Progress(), mirror=options.mirror)
         except KeyboardInterrupt:
             print(f"\n{folder.state().sentence}", file=sys.stderr)
             return 130

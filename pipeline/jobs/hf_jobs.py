@@ -16,14 +16,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx2
-from huggingface_hub import HfApi, JobStage, Volume
+from huggingface_hub import BucketFile, HfApi, JobStage, Volume
 from huggingface_hub.errors import BucketNotFoundError, HfHubHTTPError
 
+from pipeline.avatar_folder import CONFIG, PROMPT, WEIGHTS
 from pipeline.errors import UserError
 from pipeline.files import whole_file, whole_folder
 from pipeline.hub.errors import HubError, explained
 from pipeline.jobs.config import RunConfig
-from pipeline.jobs.folder import CONFIG, EVENTS, LOCK, SPARE, RunFolder
+from pipeline.jobs.folder import LOCK, SPARE, RunFolder
 from pipeline.jobs.state import STATE, RunState
 
 ROOT = Path(__file__).parents[2]
@@ -38,14 +39,7 @@ ATTEMPTS = 3
 CODE = ("pipeline/**/*", "examples/motions/*.npz", "requirements.txt", "LICENSE")
 MOUNT = "/runs"
 HANDED = "job.json"
-RESULT = (
-    "config.json",
-    "diffusion_pytorch_model.safetensors",
-    "avatar.glb",
-    "preview.png",
-    "prompt.txt",
-    "recipe.json",
-)
+RESULT = (CONFIG, WEIGHTS, "avatar.glb", "preview.png", PROMPT, "recipe.json")
 LARGEST_RESULT = 2_000_000_000
 ENDED = {JobStage.COMPLETED, JobStage.CANCELED, JobStage.ERROR, JobStage.DELETED}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -154,9 +148,8 @@ def fetch_result(handed: HandedOver, token: str, path: Path) -> Path:
     run, api = RunFolder.open(path), HfApi(token=token)
     prefix = f"{handed.prefix}/run/out/avatar/"
     with _told(f"the bucket {handed.bucket}"):
-        listed = {
-            entry.path: entry for entry in api.list_bucket_tree(handed.bucket, prefix.rstrip("/"), recursive=True)
-        }
+        entries = api.list_bucket_tree(handed.bucket, prefix.rstrip("/"), recursive=True)
+        listed = {entry.path: entry for entry in entries if isinstance(entry, BucketFile)}
         wanted = [(listed[prefix + name], name) for name in RESULT if prefix + name in listed]
         state = _state(api, handed)
         if state is None or state.status != "finished" or not wanted:
@@ -205,9 +198,8 @@ def _check(run: RunFolder, flavor: str, hours: float) -> None:
 
 def _files(run: RunFolder) -> list[tuple[str | Path | bytes, str]]:
     """What goes into the bucket: the program, and the run."""
-    code = {
-        path for pattern in CODE for path in ROOT.glob(pattern) if path.is_file() and "__pycache__" not in path.parts
-    }
+    found = {path for pattern in CODE for path in ROOT.glob(pattern) if path.is_file()}
+    code = [path for path in found if "__pycache__" not in path.parts]
     added: list[tuple[str | Path | bytes, str]] = [
         (path, f"{run.id}/code/{path.relative_to(ROOT)}") for path in sorted(code)
     ]
@@ -263,8 +255,8 @@ def _refused(error: HfHubHTTPError, what: str) -> HubError:
         return HubError("the Hub no longer accepts this login; log in again")
     if status == 403:
         return HubError(
-            f"this login may not use {what}: its token lacks the right (jobs, and writing to repositories); log in again "
-            "and allow it, or give a token with it from https://huggingface.co/settings/tokens"
+            f"this login may not use {what}: its token lacks the right (jobs, and writing to repositories); log in "
+            "again and allow it, or give a token with it from https://huggingface.co/settings/tokens"
         )
     if isinstance(error, BucketNotFoundError):
         return HubError(f"{what} is gone; hand the run over again")

@@ -21,6 +21,7 @@ from pipeline.files import whole_file, writing
 from pipeline.jobs.checkpoints import Checkpoint, load_newest, oldest_done, save_checkpoint
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder
+from pipeline.jobs.mirror import Mirror
 from pipeline.jobs.state import RunState
 from pipeline.rendering.portrait import portrait
 from pipeline.stages.journal import Interrupted, Journal, Progress, State
@@ -52,12 +53,13 @@ class RunJournal(Journal):
         budget_seconds: float | None = None,
         stop: Callable[[], bool] | None = None,
         watch: Watch | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
         self.run = run
         self.config = config
         self._deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
         self._stop = stop or (lambda: False)
-        self._watch = watch
+        self._watch, self._mirror = watch, mirror
         self._mutex = threading.Lock()
         before = replace(run.state(), status="running", sentence="", total=config.total)
         self.state = before.worked_on_by(psutil.Process())
@@ -169,9 +171,11 @@ class RunJournal(Journal):
         started = time.monotonic()
         path = save_checkpoint(self.run.checkpoints, checkpoint)
         self._forget_targets()
+        self.run.tell("checkpoint", phase=checkpoint.phase, done=checkpoint.done, bytes=path.stat().st_size)
+        if self._mirror is not None:
+            self._mirror.send()
         self._kept = time.monotonic()
         self._costs.keep = self._kept - started
-        self.run.tell("checkpoint", phase=checkpoint.phase, done=checkpoint.done, bytes=path.stat().st_size)
 
     def _forget_targets(self) -> None:
         """Remove the pictures of phases that lie before every checkpoint, so that nothing can ask for them again."""

@@ -22,23 +22,21 @@ def make_start(config: RunConfig, folder: Path) -> None:
     save_avatar_folder(output.avatars[0], output.recipes[0], folder)
 
 
-def refined(journal: RunJournal, config: RunConfig) -> SplatAvatar:
-    """The head of ``out/start`` after all phases of the recipe, from where the journal has it."""
+def refined(journal: RunJournal, config: RunConfig) -> tuple[SplatAvatar, Recipe]:
+    """The head of ``out/start`` after all phases of the recipe, from where the journal has it; and what made it."""
     from pipeline.pretrained import load_pipeline
 
+    run = journal.run
     journal.update(phase="models", step=0, steps=0)
     device, dtype = device_of(config), dtype_of(config)
-    journal.run.tell("device", device=str(device), dtype=str(dtype))
-    pipeline = load_pipeline(config.model, config.controlnet, device=device, dtype=dtype)
+    run.tell("device", device=str(device), dtype=str(dtype))
+    pipeline = load_pipeline(config.model, config.controlnet, recipe=config.recipe, device=device, dtype=dtype)
     journal.heed_stop()
-    avatar = load_avatar_folder(journal.run.start).to(device)
     accelerator = Accelerator(cpu=device.type == "cpu")
-    return pipeline.refine(avatar, config.prompt, config.refinement, accelerator, journal)
-
-
-def refined_recipe(config: RunConfig, start: Path) -> Recipe:
-    """What the refined head was made from."""
-    return Recipe.from_json((start / "recipe.json").read_text(encoding="utf-8"))
+    avatar = pipeline.refine(load_avatar_folder(run.start), config.prompt, config.refinement, accelerator, journal)
+    start = Recipe.from_json((run.start / "recipe.json").read_text(encoding="utf-8"))
+    notes = dict.fromkeys(event["sentence"] for event in run.events() if event["kind"] == "note")
+    return avatar, start.refined(pipeline.refinement(config.refinement, config.num_steps_scale), list(notes))
 
 
 def device_of(config: RunConfig) -> torch.device:

@@ -18,7 +18,8 @@ from pipeline.errors import UserError
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder
 from pipeline.jobs.journal import RunJournal, Watch
-from pipeline.jobs.making import make_start, refined, refined_recipe
+from pipeline.jobs.making import make_start, refined
+from pipeline.jobs.mirror import Mirror
 from pipeline.jobs.state import RunState
 from pipeline.jobs.troubles import disk_sentence, is_disk_full, is_out_of_memory, memory_sentence
 from pipeline.motion import load_motion
@@ -34,21 +35,28 @@ def run(
     budget_seconds: float | None = None,
     stop: Callable[[], bool] | None = None,
     watch: Watch | None = None,
+    mirror: Path | None = None,
 ) -> RunState:
     """Work on a run until it is finished, ``budget_seconds`` are over or ``stop()`` is true; how it is then.
 
     ``watch`` is shown the state whenever it changes. What the person can mend ends in the state "failed", with a
-    sentence, and may be resumed; our own defects are raised besides. Raises `UserError` when there is no run, or
+    sentence, and may be resumed; our own defects are raised besides. ``mirror``: see `Mirror`. Raises
+    `UserError` when there is no run, or
     somebody else works on it.
     """
+    copy = None if mirror is None else Mirror(path, mirror)
+    if copy is not None:
+        copy.fetch()
     folder = RunFolder.open(path)
     config = folder.config()
     with folder.lock():
         if folder.state().status == "finished":
             return folder.state()
-        journal = RunJournal(folder, config, budget_seconds=budget_seconds, stop=stop, watch=watch)
+        journal = RunJournal(folder, config, budget_seconds=budget_seconds, stop=stop, watch=watch, mirror=copy)
         with journal.alive():
             _guarded(journal)
+        if copy is not None:
+            copy.send()
         return journal.state
 
 
@@ -83,7 +91,7 @@ def _work(journal: RunJournal) -> None:
         make_start(config, folder.start)
     journal.heed_stop()
     try:
-        avatar = refined(journal, _with_batch(config, journal.state.batch))
+        avatar, recipe = refined(journal, _with_batch(config, journal.state.batch))
     except Exception as error:
         batch = journal.state.batch or config.refinement.batch
         if not is_out_of_memory(error) or batch == 1:
@@ -91,9 +99,9 @@ def _work(journal: RunJournal) -> None:
         torch.cuda.empty_cache()
         journal.note(f"memory did not suffice for {batch} pictures at once; going on with {batch // 2}")
         journal.update(batch=batch // 2)
-        avatar = refined(journal, _with_batch(config, batch // 2))
+        avatar, recipe = refined(journal, _with_batch(config, batch // 2))
     journal.update(phase="avatar", step=0, steps=0)
-    save_avatar_folder(avatar, refined_recipe(config, folder.start), folder.avatar)
+    save_avatar_folder(avatar, recipe, folder.avatar)
     journal.heed_stop()
     journal.update(phase="video")
     _make_video(journal)

@@ -40,7 +40,7 @@ def new_run(folder: Path, **values) -> RunFolder:
     return run
 
 
-def fake_refined(journal: RunJournal, config: RunConfig, seconds: float = 0.0) -> SplatAvatar:
+def fake_refined(journal: RunJournal, config: RunConfig, seconds: float = 0.0) -> tuple[SplatAvatar, Recipe]:
     """Momentum on seeded noise: each step depends on the one before, on the avatar and on the phase."""
     avatar = load_avatar_folder(journal.run.start)
     phases = config.refinement.phases
@@ -65,7 +65,7 @@ def fake_refined(journal: RunJournal, config: RunConfig, seconds: float = 0.0) -
         with torch.no_grad():
             avatar.means.copy_(means)
         state = None
-    return avatar
+    return avatar, RECIPE
 
 
 def without_models(monkeypatch, refined=fake_refined) -> None:
@@ -73,7 +73,6 @@ def without_models(monkeypatch, refined=fake_refined) -> None:
     from pipeline.jobs import runner
 
     monkeypatch.setattr(runner, "refined", refined)
-    monkeypatch.setattr(runner, "refined_recipe", lambda config, start: RECIPE)
     monkeypatch.setattr(runner, "_make_video", lambda journal: None)
 
 
