@@ -1,0 +1,48 @@
+"""Run by torchrun: a short refinement in as many processes as there are, each of which writes what it came to.
+
+An argument: the files' name before their process's number. A second refinement is stopped by the first process alone,
+and all must notice.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pipeline.stages.journal import Interrupted, Journal
+from pipeline.stages.refinement import refine
+from pipeline.stages.training import attributes
+from tests.stages.small import distilling, editing, small_avatar, small_config, toy_guidance
+
+
+class Stopping(Journal):
+    def step(self, progress, avatar, state):
+        raise Interrupted("enough")
+
+
+def refined(accelerator: Accelerator, journal: Journal) -> dict[str, Tensor]:
+    """The splats that a distillation of three views a step and an edit of two come to."""
+    avatar = small_avatar()
+    config = small_config(distilling(steps=3), editing(steps=2, views=2))
+    return attributes(refine(avatar, toy_guidance(avatar), config, accelerator, journal))
+
+
+def main(name: str) -> None:
+    torch.set_num_threads(1)
+    accelerator = Accelerator(cpu=True)
+    save_file(refined(accelerator, Journal()), Path(f"{name}-{accelerator.process_index}"))
+    try:
+        refined(accelerator, Stopping())
+    except Interrupted:
+        accelerator.end_training()
+    else:
+        raise SystemExit("a process did not notice that the first has stopped")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
