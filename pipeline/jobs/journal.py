@@ -67,7 +67,9 @@ class RunJournal(Journal):
         self._started = self._last = self._kept = time.monotonic()
         self._drawn = -PREVIEW_SECONDS
         self._own_steps = self._pieces = 0
+        self._first: float | None = None
         self._costs = _Costs()
+        self._noted = {event.get("sentence") for event in run.events() if event.get("kind") == "note"}
         self._before: dict[str, int] = {}
         done = 0
         for phase in config.refinement.phases:
@@ -101,7 +103,7 @@ class RunJournal(Journal):
             self.run.tell("step", phase=progress.phase, step=progress.step, losses=progress.losses)
         self.update(
             phase=progress.phase, step=progress.step, steps=progress.steps, done=done, losses=progress.losses,
-            seconds_left=(self.config.total - done) * (now - self._started) / self._own_steps,
+            seconds_left=self._seconds_left(self.config.total - done),
         )  # fmt: skip
         if stopping and done < self.config.total:
             raise Interrupted(f"stopped after step {progress.step} of {progress.steps} of {progress.phase}")
@@ -124,7 +126,9 @@ class RunJournal(Journal):
 
     def note(self, sentence: str) -> None:
         """Into the events, once."""
-        self.run.tell("note", sentence=sentence)
+        if sentence not in self._noted:
+            self._noted.add(sentence)
+            self.run.tell("note", sentence=sentence)
 
     def update(self, **values: Any) -> None:
         """Change the state and write it."""
@@ -153,6 +157,13 @@ class RunJournal(Journal):
         finally:
             ended.set()
             thread.join()
+
+    def _seconds_left(self, steps: int) -> float | None:
+        """By the mean of this worker's steps but the first, before which models were loaded and kernels compiled."""
+        if self._first is None:
+            self._first = self._last
+            return None
+        return steps * (self._last - self._first) / (self._own_steps - 1)
 
     def _end_piece(self) -> float:
         """Measure what a step, or what lies between two pauses, takes; the time now."""

@@ -35,8 +35,8 @@ def refined(journal: RunJournal, config: RunConfig) -> tuple[SplatAvatar, Recipe
     accelerator = Accelerator(cpu=device.type == "cpu")
     avatar = pipeline.refine(load_avatar_folder(run.start), config.prompt, config.refinement, accelerator, journal)
     start = Recipe.from_json((run.start / "recipe.json").read_text(encoding="utf-8"))
-    notes = dict.fromkeys(event["sentence"] for event in run.events() if event["kind"] == "note")
-    return avatar, start.refined(pipeline.refinement(config.refinement, config.num_steps_scale), list(notes))
+    notes = [str(event["sentence"]) for event in run.events() if event["kind"] == "note"]
+    return avatar, start.refined(pipeline.refinement(config.refinement, config.num_steps_scale), notes)
 
 
 def device_of(config: RunConfig) -> torch.device:

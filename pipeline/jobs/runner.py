@@ -23,9 +23,11 @@ from pipeline.jobs.mirror import Mirror
 from pipeline.jobs.state import RunState
 from pipeline.jobs.troubles import disk_sentence, is_disk_full, is_out_of_memory, memory_sentence
 from pipeline.motion import load_motion
+from pipeline.motion.editing import trim
 from pipeline.stages.journal import Interrupted
 
-CLIP = Path(__file__).parents[2] / "examples" / "motions" / "emotions.npz"
+CLIP = Path(__file__).parents[2] / "examples" / "motions" / "talk.npz"
+CLIP_SECONDS = 3.0
 VIDEO = AnimationSettings(384, 384)
 
 
@@ -116,7 +118,8 @@ def _make_video(journal: RunJournal) -> None:
     folder = journal.run
     try:
         avatar = load_avatar_folder(folder.avatar)
-        animate_to_video(avatar, load_motion([CLIP]), folder.video, VIDEO)
+        clip = trim(load_motion([CLIP]), 0.0, CLIP_SECONDS)
+        animate_to_video(avatar, clip, folder.video, VIDEO)
     except UserError as error:
         if is_disk_full(error):
             raise
