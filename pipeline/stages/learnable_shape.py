@@ -24,7 +24,7 @@ from pipeline.stages.initialization import CAGE
 
 PEOPLE, COMPONENTS = 128, 40
 """Random people, and how many of their principal components are learned."""
-LOCAL_CHANGE = 0.25
+LOCAL_CHANGE = 0.12
 """Spread of each local change among them."""
 ADULT = (0.5, 1.0)
 """Ages among them."""

@@ -65,7 +65,7 @@ def mixtures(count: int, *, open_mouth: bool) -> Motion:
     for choices in (BROWS, CHEEKS, JAW):
         actions += _chosen(choices, count, source)
     closed = torch.zeros(count, dtype=torch.bool) if open_mouth else torch.rand(count, generator=source) < 0.2
-    tongue = _chosen(TONGUE, count, source)
+    tongue = _chosen(TONGUE, count, source) * ~closed[:, None]
     opened = _jaw(count, open_mouth, source)
     opened = torch.where(closed, JAW_WITH_CLOSED_LIPS * opened, opened)
     opened = torch.where(tongue.any(1), opened.clamp_min(JAW_WITH_TONGUE), opened)
