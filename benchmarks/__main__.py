@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.figure import Figure, table
 
-MODULES = ("rasterizer", "posing", "creation", "startup", "video", "wire", "viewer", "speech", "visitors")
+MODULES = ("rasterizer", "mesh", "posing", "creation", "startup", "video", "wire", "viewer", "speech", "visitors")
 
 
 def main() -> None:
