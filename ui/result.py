@@ -31,6 +31,6 @@ def result_bar() -> dict[str, Any]:
         module=f"/gradio_api/file={WEB.as_posix()}/menu.js",
     )  # fmt: skip
     return {
-        "about": about_box, "keep": keep, "use": use, "animate": animate, "refine": refine, "link": link, "delete": delete,
-        **menu, **download_files(),
+        "about": about_box, "keep": keep, "use": use, "animate": animate, "refine": refine, "link": link,
+        "delete": delete, **menu, **download_files(),
     }  # fmt: skip

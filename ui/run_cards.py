@@ -6,15 +6,16 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import GradioModel
+from pydantic import Field
 
 from ui.cards import WEB
 
-ACTIONS = ("stop", "resume", "open", "config", "delete")
+ACTIONS = ("stop", "resume", "look", "open", "config", "delete")
 """What can be done with a run, and the component's events."""
 ON_LOAD = """
 const root = (window.gradio_config && window.gradio_config.root) || '';
 const events = {};
-for (const name of ['stop', 'resume', 'open', 'config', 'delete']) {
+for (const name of ['stop', 'resume', 'look', 'open', 'config', 'delete']) {
   events[name] = () => trigger(name);
 }
 import(root + props.module).then(({mount}) => mount(element, props, watch, events));
@@ -31,7 +32,7 @@ class RunCard(GradioModel):
     recipe: str
     """Recipe and length, for people."""
     status: str
-    """waiting, running, stopped, failed or finished."""
+    """waiting, running, stopped, failed, finished, or elsewhere: in the hands of Hugging Face."""
     state: str
     """The status for people."""
     step: str = ""
@@ -40,13 +41,13 @@ class RunCard(GradioModel):
     """Done, 0..1."""
     picture: str = ""
     """Address of the newest preview; empty for none."""
-    log: list[str] = []
+    log: list[str] = Field(default_factory=list)
     """The last lines."""
     note: str = ""
     """What the person should do or know, as a sentence."""
     link: str = ""
     """Address of the job on Hugging Face; empty where it runs here."""
-    actions: list[str] = []
+    actions: list[str] = Field(default_factory=list)
     """Of `ACTIONS`."""
     resume: str = "Resume"
     """What the button says that carries on."""

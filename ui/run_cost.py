@@ -16,7 +16,7 @@ from pipeline.rendering.cuda import why_no_gpu
 from pipeline.stages.config import Phase, RefinementConfig
 
 TERAFLOP_PER_ROW = 1.2
-"""One picture of 512 × 512 through the UNet of Stable Diffusion 1.5 (0.7), its ControlNet (0.25) and the VAE's share."""
+"""One picture of 512 × 512 through the UNet of Stable Diffusion 1.5 (0.7), its ControlNet (0.25) and the VAE."""
 TRAINED_AT = 512
 ROWS = {"ism": 6, "sds": 3, "dsd": 3}
 """Rows of the UNet's batch for one shot of one step: inversion and guidance, or guidance alone."""

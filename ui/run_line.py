@@ -8,6 +8,7 @@ go on, and the next app finds them by the lock that each holds on its run.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextlib import suppress
@@ -98,6 +99,7 @@ class RunLine:
         at_work = [run for run in self._runs.all() if _works(run)]
         for run in at_work:
             (run.place / QUEUED).touch()
+            os.utime(run.place / QUEUED, (0, 0))  # before all others
         enders = [threading.Thread(target=self._end, args=(run,)) for run in at_work]
         for ender in enders:
             ender.start()

@@ -9,6 +9,7 @@ from pipeline.jobs.config import RunConfig
 from ui.cards import picture_url
 from ui.run_cards import RunCard
 from ui.run_cost import in_words
+from ui.run_jobs import NOT_LOOKED, last_sight
 from ui.runs import Run, Runs
 from ui.sentences import capitalised
 
@@ -27,11 +28,12 @@ TOLD = {"note", "resume", "checkpoint", "step"}
 LOG_LINES = 8
 LOG_EVENTS = 40
 """Events that are read for those lines."""
-HANDED_OVER = "It goes on as a job on Hugging Face, billed to you; press Resume to fetch what it has made."
 
 
 def card_of(runs: Runs, run: Run) -> RunCard:
     """What the page shows of a run."""
+    if run.job is not None and run.state.status != "finished":
+        return _job_card(runs, run)
     state, waits = run.state, runs.line.has(run)
     status = "waiting" if waits else "stopped" if state.status == "waiting" and not run.is_starting else state.status
     picture = runs.preview(run)
@@ -43,11 +45,30 @@ def card_of(runs: Runs, run: Run) -> RunCard:
         state="Stopping" if runs.line.is_stopping(run) else STATES[status],
         step=_ahead(runs.line.ahead_of(run)) if waits else step_words(run),
         share=1.0 if status == "finished" else min(1.0, state.done / max(1, state.total)),
-        picture=f"{picture_url(picture)}" if picture else "",
+        picture=picture_url(picture),
         log=log_lines(run),
         note=capitalised(sentence) if (sentence := own_words(run, state.sentence)) else "",
-        link=run.owner.job_url,
-        actions=actions_of(run, status),
+        link=run.job.url if run.job else "",
+        actions=actions_of(status),
+    )
+
+
+def _job_card(runs: Runs, run: Run) -> RunCard:
+    """A run in the hands of Hugging Face, as it was last seen."""
+    sight = last_sight(run.folder.path)
+    stage = f"The job is {sight.stage.lower()}. {capitalised(sight.message) if sight.message else ''}".strip()
+    return RunCard(
+        id=run.id,
+        title=run.config.prompt,
+        recipe=recipe_words(run.config),
+        status="elsewhere",
+        state="At Hugging Face",
+        step=f"{phase_words(sight.phase)}: step {sight.step} of {sight.steps}" if sight.steps else "",
+        share=min(1.0, sight.done / max(1, run.config.total)),
+        picture=picture_url(runs.preview(run)),
+        note=stage if sight.stage else NOT_LOOKED,
+        link=run.job.url if run.job else "",
+        actions=["config", "delete"] if sight.ended else ["look", "stop", "config", "delete"],
     )
 
 
@@ -89,7 +110,7 @@ def own_words(run: Run, sentence: str) -> str:
     return sentence.replace(f"--resume {path}", "Resume").replace(path, "the run")
 
 
-def actions_of(run: Run, status: str) -> list[str]:
+def actions_of(status: str) -> list[str]:
     """What can be done with a run, the most likely first."""
     first = {"waiting": "stop", "running": "stop", "stopped": "resume", "failed": "resume", "finished": "open"}[status]
     return [first, "config", "delete"]

@@ -4,10 +4,11 @@ Beside the avatars that people keep, in the folder ``runs`` of the library; a fo
 
 | place | what it is |
 |---|---|
-| work/ | the run folder, see `pipeline.jobs.folder` |
-| owner.json | the owner's id (a hash), and the job on Hugging Face that it was handed to |
+| <id>/ | the run folder, see `pipeline.jobs.folder`; named as jobs on Hugging Face know it |
+| owner.json | the owner's id (a hash) |
 | queued | empty; the run waits for its turn, since the time of this file, see `ui.run_line` |
 | opened | id of the avatar that its result was opened as |
+| seen.json | what was last seen of its job on Hugging Face, see `ui.run_jobs` |
 
 A folder appears whole or not at all, and is renamed before it is deleted.
 """
@@ -28,6 +29,7 @@ from pipeline.errors import UserError
 from pipeline.files import PARTIAL_SUFFIX, partial_name, whole_file, whole_folder, writing
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder
+from pipeline.jobs.hf_jobs import HandedOver, handed_over
 from pipeline.jobs.state import RunState
 from pipeline.jobs.worker import is_running, stop_worker
 from pipeline.pictures import BROKEN_PICTURE
@@ -38,7 +40,7 @@ from ui.people import ids_of
 from ui.run_line import RunLine
 from ui.workshop import Workshop
 
-WORK, OWNER, OPENED = "work", "owner.json", "opened"
+OWNER, OPENED = "owner.json", "opened"
 LARGEST_OWNER = 64 * 1024
 """Bytes of an owner.json."""
 MOST_UNFINISHED = 3
@@ -57,9 +59,6 @@ class Owner:
 
     person: str
     """Id of the person, see `ui.people`."""
-    job: str = ""
-    """Id of the job on Hugging Face; empty for a run of this place."""
-    job_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Run:
     @property
     def folder(self) -> RunFolder:
         """Its files."""
-        return RunFolder(self.place / WORK)
+        return RunFolder(self.place / self.id)
 
     @property
     def is_starting(self) -> bool:
@@ -83,9 +82,9 @@ class Run:
         return self.state.status == "waiting" and self.state.is_of_living_process()
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether it was handed to Hugging Face."""
-        return bool(self.owner.job)
+    def job(self) -> HandedOver | None:
+        """The job on Hugging Face that has it."""
+        return handed_over(self.folder.path)
 
 
 class Runs:
@@ -115,7 +114,7 @@ class Runs:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)  # faces are private
         run_id = new_id()
         with whole_folder(self.root / run_id) as partial:
-            folder = RunFolder.create(partial / WORK, config)
+            folder = RunFolder.create(partial / run_id, config)
             if start is not None:
                 link_files(start, folder.start)
             _write_owner(partial, Owner(owners[0]))
@@ -141,10 +140,6 @@ class Runs:
         except FileNotFoundError:
             return []
         return [run for place in places if (run := self._read(place)) is not None]
-
-    def hand_over(self, run: Run, job: str, url: str) -> None:
-        """Note that a job on Hugging Face goes on with a run."""
-        _write_owner(run.place, Owner(run.owner.person, job, url))
 
     def delete(self, run: Run) -> None:
         """Delete a run, whoever works on it. Raises `UserError` where the system refuses."""
@@ -223,11 +218,11 @@ class Runs:
         try:
             with open(place / OWNER, "rb") as file:
                 owner = Owner(**json.loads(file.read(LARGEST_OWNER)))
-            folder = RunFolder(place / WORK)
+            folder = RunFolder(place / place.name)
             run = Run(place.name, place, owner, folder.config(), folder.state())
         except (OSError, ValueError, TypeError, RecursionError):  # `UserError` is a `ValueError`
             return None
-        return run if all(isinstance(value, str) for value in asdict(owner).values()) else None
+        return run if isinstance(owner.person, str) else None
 
 
 def _write_owner(place: Path, owner: Owner) -> None:

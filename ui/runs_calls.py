@@ -9,13 +9,17 @@ from typing import Any
 import gradio as gr
 
 from pipeline.errors import UserError
+from pipeline.jobs.config import RunConfig
+from pipeline.jobs.hf_jobs import command_for_own_machine
 from pipeline.jobs.worker import is_running
 from ui.gallery import read_recipe
 from ui.gpu_runs import SLICE_SECONDS, STOP, slices
 from ui.people import person_of
+from ui.publish import token_of
 from ui.run_cards import RunsView
 from ui.run_cost import computing
-from ui.run_request import command_words, cost_words, run_config
+from ui.run_jobs import end, flavor_choices, hand_over, last_sight, look
+from ui.run_request import cost_words, is_slow, run_config
 from ui.run_words import card_of
 from ui.runs import Run, Runs
 from ui.runs_tab import NO_RUNS
@@ -24,6 +28,8 @@ from ui.sentences import message, plain, sentences
 WHOEVER = "a sentence"
 """In the command, before there is a prompt."""
 ALIVE = ("waiting", "running")
+REQUEST = 6
+"""Outputs of a head that is asked for, see `RunsCalls._request`."""
 CONTINUE = f"Continue, up to {SLICE_SECONDS} s of GPU each time"
 
 
@@ -34,24 +40,29 @@ class RunsCalls:
         self.runs = runs
 
     def on_refine(self, avatar_id: str) -> tuple[Any, ...]:
-        """The head on the stage as a request: prompt, seed, attributes, head, itself where the sentence would not make
-        it again, what was set by hand, and the tab."""
+        """The head on the stage as a request, and the tab."""
         with sentences():
-            recipe = read_recipe(self.runs.workshop.folder(avatar_id) / "avatar")
-            by_hand = ", ".join(f"{plain(name)} {plain(value)}" for name, value in recipe.overrides.items())
-            return (
-                recipe.prompt, recipe.seed, recipe.overrides, recipe.head,
-                "" if recipe.prior == "procedural" else avatar_id, f"With {by_hand}" if by_hand else "",
-                gr.Tabs(selected="runs"),
-            )  # fmt: skip
+            return (*self._request(avatar_id), gr.Tabs(selected="runs"))
+
+    def on_enter(self, prompt: str, avatar_id: str) -> tuple[Any, ...]:
+        """The tab is opened: as long as nothing is asked for there, it is about the head on the stage."""
+        if (prompt or "").strip() or not avatar_id:
+            return tuple(gr.skip() for _ in range(REQUEST))
+        try:
+            return self._request(avatar_id)
+        except UserError:  # deleted meanwhile
+            return tuple(gr.skip() for _ in range(REQUEST))
 
     def on_form(
         self, prompt: str, seed: float, attributes: Any, head: str, recipe: str, length: str
-    ) -> tuple[str, str]:
-        """What it would take here, and the command for another machine."""
+    ) -> tuple[str, Any, str, Any]:
+        """What it would take here, how much the button asks to be pressed, the command for another machine, and what
+        the machines of Hugging Face would cost."""
         with sentences():
             config = run_config(prompt or WHOEVER, seed, attributes, head, recipe, length)
-            return cost_words(recipe, length, computing()), command_words(config)
+            start = gr.Button(variant="secondary" if is_slow(config, computing()) else "primary")
+            flavors = gr.Dropdown(choices=flavor_choices(config.refinement))
+            return cost_words(config, computing()), start, command_for_own_machine(config), flavors
 
     def on_start(
         self,
@@ -83,8 +94,7 @@ class RunsCalls:
         """
         with sentences():
             config = run_config(prompt, seed, attributes, head, recipe, length)
-            start = self.runs.workshop.folder(avatar_id) / "avatar" if avatar_id else None
-            run = self.runs.add(config, person_of(key, request), start)
+            run = self._add(config, avatar_id, person_of(key, request))
             if computing().kind != "lent":
                 self.runs.line.join(run)
             return run.id
@@ -129,6 +139,54 @@ class RunsCalls:
             return gr.skip(), gr.skip(), gr.skip()
         with sentences():
             return (*self._shown(person, run_id), gr.Tabs(selected="runs"))
+
+    def on_hand_over(
+        self,
+        prompt: str,
+        seed: float,
+        attributes: Any,
+        head: str,
+        recipe: str,
+        length: str,
+        source: str,
+        flavor: str,
+        key: str,
+        login: gr.OAuthToken | None,
+        request: gr.Request | None = None,
+    ) -> str:
+        """Start the run as a job on Hugging Face, with the visitor's login."""
+        with sentences():
+            token = token_of(None if login is None else login.token, request)
+            config = run_config(prompt, seed, attributes, head, recipe, length)
+            run = self._add(config, source, person_of(key, request))
+            try:
+                hand_over(run.folder.path, config.refinement, token, flavor)
+            except BaseException:
+                self.runs.delete(run)
+                raise
+            return run.id
+
+    def on_job(self, run_id: str, key: str, login: gr.OAuthToken | None, request: gr.Request | None = None) -> None:
+        """See how the job of a run is, and fetch its head when it is there."""
+        with sentences():
+            run = self.runs.find(run_id, person_of(key, request))
+            look(run.folder.path, token_of(None if login is None else login.token, request))
+
+    def on_end(self, run_id: str, key: str, login: gr.OAuthToken | None, request: gr.Request | None = None) -> None:
+        """Stop a run, wherever it is."""
+        with sentences():
+            run = self.runs.find(run_id, person_of(key, request))
+            if run.job is not None:
+                end(run.folder.path, token_of(None if login is None else login.token, request))
+        self.on_stop(run_id, key, request)
+
+    def on_remove(self, run_id: str, key: str, login: gr.OAuthToken | None, request: gr.Request | None = None) -> None:
+        """Delete a run; a job on Hugging Face is ended before, so that it costs no more."""
+        with sentences():
+            run = self.runs.find(run_id, person_of(key, request))
+            if run.job is not None and not last_sight(run.folder.path).ended:
+                end(run.folder.path, token_of(None if login is None else login.token, request))
+        self.on_delete(run_id, key, request)
 
     def on_stop(self, run_id: str, key: str = "", request: gr.Request | None = None) -> None:
         """Stop a refinement after its step; what it has is kept, and /resume_run goes on with it.
@@ -192,6 +250,18 @@ class RunsCalls:
         """Path of the run's settings, where the page serves files from."""
         with sentences():
             return str(self.runs.config_file(self.runs.find(run_id, person_of(key, request))))
+
+    def _request(self, avatar_id: str) -> tuple[Any, ...]:
+        """Prompt, seed, attributes, head, its id where the sentence does not make it again, what was set by hand."""
+        recipe = read_recipe(self.runs.workshop.folder(avatar_id) / "avatar")
+        by_hand = ", ".join(f"{plain(name)} {plain(value)}" for name, value in recipe.overrides.items())
+        source = "" if recipe.prior == "procedural" else avatar_id
+        told = f"With {by_hand}" if by_hand else ""
+        return recipe.prompt, recipe.seed, recipe.overrides, recipe.head, source, told
+
+    def _add(self, config: RunConfig, source: str, person: str) -> Run:
+        start = self.runs.workshop.folder(source) / "avatar" if source else None
+        return self.runs.add(config, person, start)
 
     def _sliced(self, run: Run, person: str) -> Iterator[tuple[Any, Any]]:
         if is_running(run.folder.path):

@@ -6,14 +6,19 @@ from typing import Any
 
 import gradio as gr
 
+from pipeline.stages.recipes import RECIPES
 from ui.run_cards import RunCards, RunsView
-from ui.run_words import LENGTHS, RECIPES
+from ui.run_cost import computing
+from ui.run_jobs import FLAVORS, flavor_choices
+from ui.run_words import LENGTHS
+from ui.run_words import RECIPES as TITLES
 from ui.settings import has_login
 
 INTRODUCTION = (
     "Refining lets a diffusion model repaint a head from all sides while it speaks and looks around, and fits the head "
     "to that. It takes long, and goes on when you leave the page."
 )
+FIRST_LENGTH = "Draft"
 NO_RUNS = "No runs yet. What you start here appears below, with a picture of how far it is."
 LOOK_SECONDS = 2.0
 """Between two looks at a run that is under way."""
@@ -31,18 +36,18 @@ def runs_tab() -> dict[str, Any]:
     )
     taken = gr.Markdown(elem_id="refine-taken")
     recipe = gr.Radio(
-        [(label, name) for name, label in RECIPES.items()],
+        [(label, name) for name, label in TITLES.items()],
         value="animportrait3d",
         label="Recipe",
         elem_id="refine-recipe",
         elem_classes="pills",
     )
     length = gr.Radio(
-        list(LENGTHS), value="Draft", label="How thoroughly", elem_id="refine-length", elem_classes="pills"
+        list(LENGTHS), value=FIRST_LENGTH, label="How thoroughly", elem_id="refine-length", elem_classes="pills"
     )
     cost = gr.Markdown(elem_id="refine-cost")
     start = gr.Button("Refine here", variant="primary", elem_id="refine-start")
-    with gr.Accordion("On another machine", open=False, elem_id="refine-elsewhere") as elsewhere:
+    with gr.Accordion("On another machine", open=computing().kind == "cpu", elem_id="refine-elsewhere") as elsewhere:
         command = gr.Textbox(
             label="On your own machine, after installing this project there",
             lines=2,
@@ -71,6 +76,11 @@ def _job_parts() -> dict[str, Any]:
     if has_login():
         gr.LoginButton(size="sm", elem_id="refine-login")
     with gr.Row(elem_id="job-row"):
-        flavor = gr.Dropdown([], label="Or on Hugging Face, in your account", elem_id="job-flavor")
+        flavor = gr.Dropdown(
+            flavor_choices(RECIPES["animportrait3d"].scaled(LENGTHS[FIRST_LENGTH])),
+            value=next(iter(FLAVORS)),
+            label="Or as a job on Hugging Face, which your account pays",
+            elem_id="job-flavor",
+        )
         job = gr.Button("Hand over", size="sm", min_width=60, elem_id="job-start")
     return {"flavor": flavor, "job": job}

@@ -25,6 +25,8 @@ class RunsWiring:
         self.calls, self.tab, self.stage = RunsCalls(runs), tab, stage
         self.form = [tab[name] for name in FORM]
         self.shown = [tab["runs"], tab["timer"]]
+        self.request = [tab[name] for name in ("prompt", "seed", "attributes", "head", "source", "taken")]
+        self.told = [tab[name] for name in ("cost", "start", "command", "flavor")]
         self.asked: dict[str, Any] = {
             "api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None,
         }  # fmt: skip
@@ -38,10 +40,9 @@ class RunsWiring:
 
     def _wire_form(self) -> None:
         tab, calls = self.tab, self.calls
-        told = [tab["cost"], tab["command"]]
-        request = [tab[name] for name in ("prompt", "seed", "attributes", "head", "source", "taken")]
+        told = self.told
         taken = self.stage["refine"].click(
-            calls.on_refine, self.stage["avatar_id"], [*request, self.stage["tabs"]], **self.asked
+            calls.on_refine, self.stage["avatar_id"], [*self.request, self.stage["tabs"]], **self.asked
         )
         taken.success(calls.on_form, self.form, told, **QUIET)
         tab["prompt"].input(lambda: ("", ""), None, [tab["source"], tab["taken"]], **QUIET)
@@ -50,14 +51,19 @@ class RunsWiring:
             calls.on_start, [*self.form, tab["source"], self.stage["key"]], tab["run_id"], **self.asked
         )
         self._then_look(started)
+        handed = tab["job"].click(
+            calls.on_hand_over, [*self.form, tab["source"], tab["flavor"], self.stage["key"]], tab["run_id"],
+            **{**self.asked, "show_progress": "minimal"},
+        )  # fmt: skip
+        handed.success(calls.on_look, [self.stage["key"], tab["run_id"]], self.shown, **QUIET)
 
     def _wire_list(self, page: gr.Blocks, here: Any, others: Sequence[Any]) -> None:
         """The timer ticks only while something is under way and the tab is looked at."""
         calls, tab, key = self.calls, self.tab, self.stage["key"]
-        told = [tab["cost"], tab["command"]]
         page.load(calls.on_arrive, [tab["run_id"], key], [*self.shown, self.stage["tabs"]], js=ADDRESSED, **self.asked)
         here.select(calls.on_look, key, self.shown, **QUIET)
-        here.select(calls.on_form, self.form, told, **QUIET)
+        entered = here.select(calls.on_enter, [tab["prompt"], self.stage["avatar_id"]], self.request, **QUIET)
+        entered.then(calls.on_form, self.form, self.told, **QUIET)
         tab["timer"].tick(calls.on_look, key, self.shown, **QUIET)
         gr.on([other.select for other in others], lambda: gr.Timer(active=False), None, tab["timer"], **QUIET)
 
@@ -69,9 +75,10 @@ class RunsWiring:
             picked = getattr(runs, action)(None, None, run_id, js=CHOICE, **QUIET)
             return picked.then(call, [run_id, key], output, **self.asked)
 
-        self._then_look(chosen("stop", calls.on_stop))
+        self._then_look(chosen("stop", calls.on_end))
+        self._then_look(chosen("look", calls.on_job))
         self._then_look(chosen("resume", calls.on_resume))
-        self._then_look(chosen("delete", calls.on_delete))
+        self._then_look(chosen("delete", calls.on_remove))
         chosen("config", calls.on_config, tab["config"]).success(None, js=SAVE.format("run-config"))
         return chosen("open", calls.on_open, self.stage["entry_id"])
 

@@ -2,8 +2,8 @@
 
 import {element} from '../../viewer/web/dom.js';
 
-const LABELS = {stop: 'Stop', open: 'Open the head', config: 'Settings .json', delete: 'Delete'};
-const MAIN = {open: true, resume: true};
+const LABELS = {stop: 'Stop', look: 'Look', open: 'Open the head', config: 'Settings .json', delete: 'Delete'};
+const MAIN = {open: true, resume: true, look: true};
 const ASKING = 5000; // milliseconds in which the second press deletes
 
 /** `props.value` is {runs, current, empty} as ui/run_cards.py writes it; `watch` as gr.HTML gives it; `events` by action. */

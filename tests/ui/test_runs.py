@@ -1,0 +1,342 @@
+"""Whose a run is, one at a time, and what the page tells of it; no worker is started here."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+from PIL import Image
+from starlette.datastructures import Headers
+
+from pipeline.errors import UserError
+from pipeline.jobs.state import RunState
+from tests.hub.folders import write_free
+from ui import run_line, runs_calls
+from ui.people import person_of
+from ui.run_cost import Computing
+from ui.run_request import cost_words, run_config
+from ui.run_words import card_of
+from ui.runs import Runs
+from ui.runs_calls import RunsCalls
+from ui.workshop import Workshop
+
+KEY, OTHER_KEY = "a" * 32, "b" * 32
+MINE, THEIRS = person_of(KEY, None), person_of(OTHER_KEY, None)
+HERE = SimpleNamespace(
+    client=SimpleNamespace(host="127.0.0.1"), headers=Headers({"host": "localhost:7860"}), request=None
+)
+CPU = Computing("cpu", "2 CPU cores", 0.08)
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """Of a new workshop at a place that is no Space."""
+    for name in ("SPACE_ID", "SPACES_ZERO_GPU", "OAUTH_CLIENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANIMPORTRAIT3D_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setattr(runs_calls, "computing", lambda: CPU)
+    return Runs(Workshop())
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """Ids of the runs that a worker is at, in the order of their start."""
+    at_work: list[str] = []
+    monkeypatch.setattr(run_line, "start_worker", lambda path: at_work.append(path.name))
+    monkeypatch.setattr(run_line, "stop_worker", lambda path, deadline: at_work.remove(path.name))
+    monkeypatch.setattr(run_line, "is_running", lambda path: path.name in at_work)
+    return at_work
+
+
+@pytest.fixture
+def calls(runs):
+    return RunsCalls(runs)
+
+
+def a_config(prompt="a bald man", **changes):
+    asked = {"seed": 0, "attributes": {}, "head": "anny", "recipe": "animportrait3d", "length": "Quick look"}
+    return run_config(prompt, **{**asked, **changes})
+
+
+def started(runs, person=MINE, **state):
+    """A new run, whose state is then set."""
+    run = runs.add(a_config(), person)
+    run.folder.write_state(replace(run.state, **state))
+    return runs.find(run.id, person)
+
+
+def finished(runs, tmp_path):
+    """A run with a head."""
+    run = started(runs, status="finished", done=75, seconds=100.0)
+    write_free(run.folder.avatar)
+    return run
+
+
+@contextmanager
+def held(run):
+    """Somebody works on the run."""
+    with run.folder.lock():
+        run.folder.write_state(replace(run.state, status="running", phase="mouth_ism", step=3, steps=10, done=13))
+        yield
+
+
+def test_a_run_is_its_owners_alone(runs, calls, workers):
+    run_id = calls.on_start("a bald man", key=KEY)
+    assert [run["id"] for run in calls.on_runs(KEY)] == [run_id]
+    assert calls.on_runs(OTHER_KEY) == calls.on_runs("") == []
+    told = set()
+    for key in (OTHER_KEY, "", None):
+        for name in (run_id, "0" * 32, "", "../owner.json"):
+            for call in (calls.on_stop, calls.on_resume, calls.on_delete, calls.on_open):
+                with pytest.raises(gr.Error) as refused:
+                    call(name, key)
+                told.add(refused.value.message)
+    assert len(told) == 1, "a stranger learns which ids exist"
+    assert "belongs to somebody else" in told.pop()
+    assert workers == [run_id]
+
+
+def test_without_a_key_none_is_started(runs, calls, workers):
+    with pytest.raises(gr.Error, match="told no key"):
+        calls.on_start("a bald man")
+    assert not runs.all()
+
+
+def test_they_take_turns(runs, calls, workers):
+    first, second, third = (
+        calls.on_start(f"a bald man of {age}", key=key) for age, key in enumerate((KEY, OTHER_KEY, KEY))
+    )
+    assert workers == [first]
+    assert runs.line.ahead_of(runs.find(third, MINE)) == 2
+    assert card_of(runs, runs.find(third, MINE)).step == "2 runs before it"
+    runs.find(first, MINE).folder.write_state(RunState(status="finished"))
+    workers.remove(first)
+    runs.line.advance()
+    assert workers == [second]
+    calls.on_stop(third, KEY)
+    workers.remove(second)
+    runs.line.advance()
+    assert workers == []
+    calls.on_resume(third, KEY)
+    assert workers == [third]
+
+
+def test_when_the_app_ends_its_workers_end_and_go_on_with_the_next_app(runs, calls, workers):
+    first, second = (calls.on_start("a bald man", key=KEY) for _ in range(2))
+    runs.line.close()
+    assert workers == []
+    Runs(Workshop()).line.advance()
+    assert workers == [first], "it had begun before the other"
+    assert runs.line.has(runs.find(second, MINE))
+
+
+def test_stopping_takes_as_long_as_the_step(runs, calls, workers, monkeypatch):
+    run_id = calls.on_start("a bald man", key=KEY)
+    slow = []
+    monkeypatch.setattr(run_line, "stop_worker", lambda path, deadline: (slow.append(deadline), time.sleep(0.3)))
+    before = time.monotonic()
+    calls.on_stop(run_id, KEY)
+    assert time.monotonic() - before < 0.25
+    view, timer = calls.on_look(KEY)
+    assert view.runs[0].state == "Stopping"
+    assert timer.active
+    while runs.line.is_stopping(runs.find(run_id, MINE)):
+        time.sleep(0.02)
+    assert slow == [run_line.STOP_SECONDS]
+
+
+def test_the_page_looks_again_only_while_something_is_under_way(runs, calls):
+    run = started(runs, status="stopped")
+    assert not calls.on_look(KEY)[1].active
+    with held(run):
+        view, timer = calls.on_look(KEY, run.id)
+        assert timer.active
+        assert not calls.on_look(OTHER_KEY)[1].active
+        (card,) = view.runs
+    assert view.current == run.id
+    assert (card.status, card.step, card.actions[0]) == ("running", "Mouth ISM: step 3 of 10", "stop")
+    assert card.share == pytest.approx(13 / run.config.total)
+
+
+def test_a_run_whose_worker_died_can_be_resumed(runs):
+    run = started(runs, status="running", phase="eyes", step=2, steps=10, pid=2**22, host="elsewhere", born=1.0)
+    card = card_of(runs, runs.find(run.id, MINE))
+    assert card.status == "stopped"
+    assert card.actions[0] == "resume"
+    assert "killed" in card.note
+
+
+def test_no_folder_of_the_machine_is_told(runs):
+    run = started(runs)
+    path = run.folder.path
+    run.folder.write_state(replace(run.state, status="failed", sentence=f"the disk of {path} is full; --resume {path}"))
+    run.folder.tell("note", sentence=f"{path} is small")
+    card = card_of(runs, runs.find(run.id, MINE))
+    assert card.note == "The disk of the run is full; Resume."
+    assert card.log[0].endswith("the run is small")
+    assert card.actions[0] == "resume"
+
+
+def test_the_log_bears_what_is_no_event(runs):
+    run = started(runs)
+    run.folder.tell("step", phase="eyes", step=10, losses={"l2": 0.12345678, "odd": "words"})
+    run.folder.tell("step", phase=None, step={}, losses=[1])
+    with open(run.folder.path / "events.jsonl", "ab") as file:
+        file.write(b'{"kind": "note", "time": "soon", "sentence": 3}\n{"kind": "checkpoint"\n')
+    first, _, note = card_of(runs, run).log
+    assert first.endswith("Eyes 10  l2 0.1235")
+    assert note == "3"
+
+
+def test_the_preview_is_served_small_and_anew(runs):
+    run = started(runs)
+    assert card_of(runs, run).picture == ""
+    Image.new("RGB", (900, 900)).save(run.folder.preview)
+    first = runs.preview(run)
+    assert Image.open(first).size == (512, 512)
+    assert runs.preview(run) == first
+    Image.new("RGB", (90, 90)).save(run.folder.preview)
+    os.utime(run.folder.preview, (1, 1))
+    assert runs.preview(run) != first
+    assert not first.exists()
+    run.folder.preview.write_bytes(b"half a pic")
+    assert runs.preview(run) is None
+
+
+def test_the_head_is_opened_once_and_is_kept(runs, calls, tmp_path):
+    run = finished(runs, tmp_path)
+    entry = calls.on_open(run.id, KEY)
+    assert calls.on_open(run.id, KEY) == entry
+    assert [one.id for one in runs.workshop.mine(MINE)] == [entry]
+    runs.workshop.delete(entry.partition("/")[2], MINE)
+    assert calls.on_open(run.id, KEY) != entry
+
+
+def test_before_it_has_finished_there_is_nothing_to_open(runs, calls):
+    with pytest.raises(gr.Error, match="no head to show yet"):
+        calls.on_open(started(runs).id, KEY)
+
+
+def test_deleting_leaves_nothing_but_the_opened_head(runs, calls, tmp_path):
+    run = finished(runs, tmp_path)
+    Image.new("RGB", (9, 9)).save(run.folder.preview)
+    shown = runs.preview(run)
+    calls.on_open(run.id, KEY)
+    calls.on_delete(run.id, KEY)
+    assert runs.all() == []
+    assert [place.name for place in runs.root.iterdir() if place.is_dir()] == []
+    assert not shown.exists()
+    assert len(runs.workshop.mine(MINE)) == 1
+
+
+def test_the_address_names_a_run(runs, calls, monkeypatch):
+    warned = []
+    monkeypatch.setattr(runs_calls.gr, "Warning", lambda text, **options: warned.append(text))
+    run = started(runs)
+    view, _, tabs = calls.on_arrive(run.id, KEY)
+    assert view.current == run.id
+    assert tabs.selected == "runs"
+    assert not warned
+    calls.on_arrive(run.id, OTHER_KEY)
+    calls.on_arrive("<b>", KEY)
+    assert len(warned) == 2
+    calls.on_arrive("", KEY)
+    assert len(warned) == 2
+
+
+def test_the_settings_can_be_taken_along(runs, calls):
+    run = started(runs)
+    path = calls.on_config(run.id, KEY, None)
+    assert str(runs.workshop.places.root) in path
+    assert open(path).read() == (run.folder.path / "config.json").read_text()
+
+
+def test_a_head_from_elsewhere_is_refined_itself(runs, calls, workers, tmp_path):
+    folder = write_free(tmp_path / "avatar")
+    recipe = (folder / "recipe.json").read_text()
+    (folder / "recipe.json").write_text(recipe.replace('"procedural"', '"portrait3d"'))
+    head = runs.workshop.keep(folder, runs_calls.read_recipe(folder), MINE, listed=True)
+    *request, told, tabs = calls.on_refine(head.id)
+    prompt, seed, attributes, model, source = request
+    assert source == head.id
+    assert tabs.selected == "runs"
+    run = runs.find(calls.on_start(prompt, seed, attributes, model, "animportrait3d", "Draft", source, KEY), MINE)
+    assert (run.folder.start / "recipe.json").read_text() == (folder / "recipe.json").read_text()
+    assert calls.on_enter("", head.id)[0] == prompt
+    assert calls.on_enter("someone", head.id)[0] == gr.skip()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"prompt": " "}, "whom"),
+        ({"recipe": "magic"}, "recipe is 'magic'"),
+        ({"length": "long"}, "there is no length 'long'"),
+        ({"seed": 0.5}, "the seed is 0.5"),
+        ({"head": "nobody"}, "the head 'nobody' cannot be used"),
+        ({"attributes": [1]}, "attributes are not understood"),
+    ],
+)
+def test_what_cannot_be_is_told(changes, told):
+    with pytest.raises(UserError, match=told):
+        a_config(**changes)
+
+
+def test_on_a_space_one_person_waits_for_few(runs, calls, workers, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "somebody/heads")
+    for _ in range(4):
+        calls.on_start("a bald man", key=KEY)  # the first is at work
+    with pytest.raises(gr.Error, match="which is the most"):
+        calls.on_start("a bald man", key=KEY)
+    calls.on_start("a bald man", key=OTHER_KEY)
+
+
+def test_runs_count_among_what_is_kept(runs, calls, monkeypatch):
+    run = started(runs)
+    (run.folder.path / "checkpoint").write_bytes(bytes(2_000_000))
+    runs.workshop.library.limits = replace(runs.workshop.limits, most_gb=0.001)
+    with pytest.raises(UserError, match="take up all of the 0.001 GB"):
+        started(runs)
+
+
+def test_what_is_old_goes_unless_it_is_under_way(runs, calls, workers):
+    old, waiting, young = started(runs), started(runs), started(runs)
+    (waiting.place / run_line.QUEUED).touch()
+    for run in (old, waiting):
+        for path in (run.folder.path / "config.json", run.place):
+            os.utime(path, (1, 1))
+    runs.remove_old()
+    assert len(runs.all()) == 3
+    runs.workshop.limits = replace(runs.workshop.limits, keep_hours=1.0)
+    runs.remove_old()
+    assert {run.id for run in runs.all()} == {waiting.id, young.id}
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"[]", b'{"person": 3}', b'{"person": "x", "more": 1}'])
+def test_what_is_no_run_is_passed_over(runs, spoilt):
+    run = started(runs)
+    (run.place / "owner.json").write_bytes(spoilt)
+    assert runs.all() == []
+
+
+def test_what_it_takes_is_told_before(runs):
+    config = a_config(length="As published")
+    slow = cost_words(config, CPU)
+    assert "no GPU" in slow
+    assert "weeks** here" in slow
+    assert "minutes; see below" in slow
+    assert "on this machine (NVIDIA A100)" in cost_words(config, Computing("gpu", "NVIDIA A100", 65.0))
+    assert "daily quota" in cost_words(config, Computing("lent", "a lent GPU", 80.0))
+
+
+def test_a_job_needs_a_login_and_leaves_no_run_without_one(calls, runs, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "somebody/heads")
+    form = ("a bald man", 0, {}, "anny", "animportrait3d", "Draft", "", "a100-large", KEY)
+    with pytest.raises(gr.Error, match="Nobody is logged in"):
+        calls.on_hand_over(*form, None, HERE)
+    assert runs.all() == []
