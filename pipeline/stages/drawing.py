@@ -11,6 +11,7 @@ from torch import Tensor
 from pipeline.avatar import Gaussians, Layer, SplatAvatar
 from pipeline.guidance.conditions import Condition
 from pipeline.guidance.shot import Pose, Shot, View
+from pipeline.heads.rig import Rig
 from pipeline.rendering.rasterize import rasterize
 from pipeline.stages.crops import FRAME, SIZES
 
@@ -48,9 +49,8 @@ class Drawn:
         return whole.norm(dim=1), radii
 
 
-def pose_vertices(avatar: SplatAvatar, poses: Sequence[Pose]) -> Tensor:
+def pose_vertices(rig: Rig, poses: Sequence[Pose]) -> Tensor:
     """The rig in several poses at once: (P, V, 3)."""
-    rig = avatar.rig
     expression = torch.cat([pose.expression for pose in poses]).to(rig.vertices)
     return rig.pose(expression, torch.cat([pose.rotations for pose in poses]).to(rig.vertices))
 

@@ -24,6 +24,7 @@ from pipeline.stages.regularizers import adaptive_penalties, headstudio_unit, po
 from pipeline.stages.sampling import ViewSampler
 from pipeline.stages.training import Training
 
+UNKNOWN_SHAPE = "The shape of this head is that of a portrait, or not known to a head model; it stays as it is."
 LOSSES = ("guidance", "position", "scale")
 
 
@@ -67,6 +68,10 @@ class _Fit:
         self.training = Training(avatar, phase, config, accelerator.device, state)
         self.sampler = ViewSampler(avatar.rig, phase, config, motion_pool(avatar.rig, phase))
         self.unit = headstudio_unit(avatar.rig.vertices)
+        if config.learning_rates.shape and not self.training.has_shape:
+            journal.note(
+                "The shape of this head is not known to its model, or is that of a portrait; it stays as it is."
+            )
         self.objective: Objective
         if phase.method == "sdedit":
             start = frozen_start(self.training.avatar, phase, accelerator, journal, state)
@@ -81,7 +86,7 @@ class _Fit:
             training.restructure(self.sampler.extent)
             progress = Progress(self.phase.name, training.done, self.phase.steps, losses)
             main_decides(partial(self.journal.step, progress, training.avatar, self._state), self.accelerator)
-        return training.avatar
+        return training.finished()
 
     def _state(self) -> State:
         return self.training.state() | self.objective.state()
@@ -111,7 +116,7 @@ class _Fit:
         """All shots of the views; the places on screen keep their gradient while it is wanted."""
         if not views:
             return []
-        vertices = pose_vertices(self.training.avatar, [view.pose for view in views])
+        vertices = pose_vertices(self.training.rig(), [view.pose for view in views])
         drawn = [
             draw(self.training.avatar, view, posed, self.config.background)
             for view, posed in zip(views, vertices, strict=True)

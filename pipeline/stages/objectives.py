@@ -123,7 +123,8 @@ class Editing:
         for number, each in zip(numbers, drawn, strict=True):
             member = self._member(step, number)
             targets = self._targets.of(range(self._first[member], self._first[member + 1]), self._edited)
-            seen = uncovered(each.view.shots, *each.images.shape[-2:], each.images.device) > 0
+            _, _, height, width = each.images.shape
+            seen = uncovered(each.view.shots, height, width, each.images.device) > 0
             wanted = torch.where(seen, targets.to(each.images.device), each.images.detach())
             total = total + self._compare(each.images, wanted).sum()
         return total
@@ -153,7 +154,7 @@ class Editing:
         """Shots of the start by number, edited: (B, 3, H, W)."""
         phase, guidance, config = self._phase, self._guidance, self._config
         views = [self._view_of(number) for number in numbers]
-        vertices = pose_vertices(self._start, [view.pose for view in views])
+        vertices = pose_vertices(self._start.rig, [view.pose for view in views])
         images = [draw(self._start, *each, config.background).images for each in zip(views, vertices, strict=True)]
         conditions, scale = conditions_of(views, vertices, guidance.condition, phase.condition_scale)
         return edit(

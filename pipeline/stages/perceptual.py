@@ -6,6 +6,7 @@ safetensors, which hold numbers and nothing that runs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,9 @@ MEAN, DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 class Lpips(nn.Module):
     """Pictures and targets (B, 3, H, W) 0..1, at least 16 pixels a side → distances (B,), differentiable."""
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +111,7 @@ def _ends_of_blocks() -> list[bool]:
     return ends
 
 
-def _fill(parameters, path: Path) -> None:
+def _fill(parameters: Iterable[tuple[str, Tensor]], path: Path) -> None:
     try:
         with safe_open(path, "pt") as file, torch.no_grad():
             for name, parameter in parameters:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from accelerate import Accelerator
+from torch.nn.functional import pad
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
 from pipeline.guidance.guidance import Guidance
 from pipeline.stages.config import Phase, RefinementConfig
 from pipeline.stages.dynamic import dynamic_phases, refine_dynamic
+from pipeline.stages.initialization import super_dense
 from pipeline.stages.journal import Journal, State
 from pipeline.stages.phases import run_phases
 from pipeline.stages.regions import eye_phases, mouth_phases, refine_eyes, refine_mouth
+from pipeline.stages.training import attributes, with_attributes
 
 
 def appearance_phases(config: RefinementConfig) -> list[Phase]:
@@ -64,12 +67,27 @@ def refine(
         UserError: the journal is of a phase that the configuration does not have, or as `fit` does.
     """
     phases, state = _left(config, journal)
+    avatar = _begun(avatar, config)
     for phase in phases:
         stage = next(stage for belongs, stage in STAGES if phase in belongs(config))
         alone = replace(config, phases=(phase,))
         avatar = stage(avatar, guidance, alone, accelerator, journal=journal, state=state)
         state = None
     return avatar
+
+
+def _begun(avatar: SplatAvatar, config: RefinementConfig) -> SplatAvatar:
+    """What the first phase begins with: the avatar, or new splats on its head.
+
+    Colours that depend on the direction have as many degrees as the recipe learns, where the avatar can have them.
+    """
+    if config.start == "super_dense":
+        avatar = super_dense(avatar.rig, config.per_triangle, config.seed)
+    values = attributes(avatar)
+    missing = (config.sh_degree + 1) ** 2 - values["sh"].shape[1]
+    if avatar.config["sh_frame"] == "rest" or missing <= 0:
+        return avatar
+    return with_attributes(avatar, values | {"sh": pad(values["sh"], (0, 0, 0, missing))})
 
 
 def _left(config: RefinementConfig, journal: Journal) -> tuple[tuple[Phase, ...], State | None]:

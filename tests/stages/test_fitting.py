@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,14 +16,14 @@ from safetensors.torch import load_file
 
 from pipeline.avatar import Layer
 from pipeline.errors import UserError
-from pipeline.stages.config import Densification
+from pipeline.stages.config import Densification, LearningRates
 from pipeline.stages.drawing import draw, pose_vertices, uncovered
 from pipeline.stages.fitting import fit
 from pipeline.stages.journal import Interrupted, Journal
 from pipeline.stages.motion_pool import motion_pool
 from pipeline.stages.objectives import FROZEN_FILE, timesteps_of
 from pipeline.stages.sampling import ViewSampler
-from pipeline.stages.training import attributes
+from pipeline.stages.training import attributes, with_attributes
 from tests.stages.small import distilling, editing, small_avatar, small_config, toy_guidance
 from tests.stages.two_processes import refined
 
@@ -111,7 +113,7 @@ def test_a_closed_mouth_says_nothing_about_teeth():
 
     def gradients(mouth_open: bool) -> torch.Tensor:
         posed = type(view.pose)(view.pose.expression, view.pose.rotations, mouth_open)
-        drawn = draw(avatar, type(view)(posed, view.shots), pose_vertices(avatar, [posed])[0], (1.0, 1.0, 1.0))
+        drawn = draw(avatar, type(view)(posed, view.shots), pose_vertices(avatar.rig, [posed])[0], (1.0, 1.0, 1.0))
         return torch.autograd.grad(drawn.images.square().sum(), avatar.sh)[0].flatten(1).abs().sum(1)
 
     inside = avatar.layer == Layer.MOUTH
@@ -225,16 +227,77 @@ def test_timesteps_go_down_in_equal_steps_or_are_drawn_from_their_range():
     assert (int(late.min()), int(late.max())) == (20, 550)
 
 
+@pytest.fixture
+def shaping():
+    """HeadStudio's way in short: the shape is learned for two of four steps."""
+    phase = distilling(
+        method="dsd", regions=("full",), views=2, timesteps=(800, 50), conditioned_full=True, one_pose=True,
+        regularizer="area", scale_weight=0.1, position_weight=0.1,
+        densification=Densification(steps=(1,), normalized=True, gradient=1e-3, most=2000),
+    )  # fmt: skip
+    rates = LearningRates(shape=0.5, betas=(0.9, 0.99))
+    return replace(small_config(phase), learning_rates=rates, shape_until=2, cameras="headstudio")
+
+
+def test_the_shape_of_the_head_is_learned_and_then_frozen(accelerator, guidance, shaping):
+    vertices = []
+
+    class Watching(Kept):
+        def step(self, progress, avatar, state):
+            super().step(progress, avatar, state)
+            vertices.append(avatar.rig.vertices.clone())
+
+    start = small_avatar().rig.vertices.clone()
+    fitted = fit(small_avatar(), shaping.phases[0], guidance, shaping, accelerator, Watching())
+    moved = [float((now - before).norm(dim=1).max()) for before, now in pairwise([start, *vertices])]
+    assert min(moved[:2]) > 1e-4
+    assert moved[2:] == [0, 0]
+    assert torch.equal(small_avatar().rig.vertices, start)
+    torch.testing.assert_close(fitted.rig.vertices, vertices[-1])
+    assert not torch.equal(fitted.rig.expressions, small_avatar().rig.expressions)  # made for the new face
+
+
+@pytest.mark.parametrize("after", [1, 3, 4])
+def test_a_shape_that_was_half_learned_is_learned_on(accelerator, guidance, shaping, after):
+    phase = shaping.phases[0]
+    whole = fit(small_avatar(), phase, guidance, shaping, accelerator, Journal())
+    journal = Kept(after)
+    with pytest.raises(Interrupted):
+        fit(small_avatar(), phase, guidance, shaping, accelerator, journal)
+    again = fit(small_avatar(), phase, guidance, shaping, accelerator, Journal(), journal.state)
+    assert same(again, whole)
+    assert torch.equal(again.rig.vertices, whole.rig.vertices)
+    assert torch.equal(again.rig.expressions, whole.rig.expressions)
+
+
 def test_two_processes_do_what_one_does(accelerator, tmp_path):
-    one = refined(accelerator, Journal())
+    one = refined(small_avatar(), accelerator, Journal())
     assert len(one["means"]) != len(small_avatar().means)
+    small_avatar().save_pretrained(tmp_path / "avatar")
     command = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.stages.two_processes"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     subprocess.run(
-        [sys.executable, "-m", *command, str(tmp_path / "two")],
+        [sys.executable, "-m", *command, str(tmp_path / "avatar"), str(tmp_path / "two")],
         env=environment, cwd=Path(__file__).parents[2], check=True, timeout=170,
     )  # fmt: skip
     first, second = (load_file(tmp_path / f"two-{process}") for process in range(2))
     for name, value in one.items():
         assert torch.equal(first[name], second[name]), name
-        torch.testing.assert_close(first[name], value, atol=1e-5, rtol=0)
+        apart = (first[name].float() - value.float()).abs()
+        assert apart.mean() < 1e-5, name
+        assert apart.max() < 1e-3, name  # Adam makes whole steps of rounding errors where a splat hardly counts
+    pictures = [portrait_of(values) for values in (one, first)]
+    apart = (pictures[0] - pictures[1]).abs()
+    assert (apart > 1e-5).float().mean() < 1e-3  # where a splat is just above the least opacity that is drawn
+    assert apart.max() < 1e-2
+    assert (pictures[0] - portrait_of(attributes(small_avatar()))).abs().mean() > 1e-3
+
+
+@torch.no_grad()
+def portrait_of(values):
+    """The small head with other splats, all shots of a step."""
+    avatar = with_attributes(small_avatar(), values)
+    phase = distilling()
+    views = ViewSampler(avatar.rig, phase, small_config(phase), motion_pool(avatar.rig, phase)).views(0)
+    vertices = pose_vertices(avatar.rig, [view.pose for view in views])
+    return torch.cat([draw(avatar, *each, (1.0, 1.0, 1.0)).images for each in zip(views, vertices, strict=True)])

@@ -1,7 +1,7 @@
 """Run by torchrun: a short refinement in as many processes as there are, each of which writes what it came to.
 
-An argument: the files' name before their process's number. A second refinement is stopped by the first process alone,
-and all must notice.
+Arguments: the folder of the avatar, and the files' name before their process's number. A second refinement is stopped
+by the first process alone, and all must notice.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pipeline.avatar import SplatAvatar
 from pipeline.stages.journal import Interrupted, Journal
 from pipeline.stages.refinement import refine
 from pipeline.stages.training import attributes
-from tests.stages.small import distilling, editing, small_avatar, small_config, toy_guidance
+from tests.stages.small import distilling, editing, small_config, toy_guidance
 
 
 class Stopping(Journal):
@@ -25,19 +26,19 @@ class Stopping(Journal):
         raise Interrupted("enough")
 
 
-def refined(accelerator: Accelerator, journal: Journal) -> dict[str, Tensor]:
+def refined(avatar: SplatAvatar, accelerator: Accelerator, journal: Journal) -> dict[str, Tensor]:
     """The splats that a distillation of three views a step and an edit of two come to."""
-    avatar = small_avatar()
     config = small_config(distilling(steps=3), editing(steps=2, views=2))
     return attributes(refine(avatar, toy_guidance(avatar), config, accelerator, journal))
 
 
-def main(name: str) -> None:
+def main(folder: str, name: str) -> None:
     torch.set_num_threads(1)
+    avatar = SplatAvatar.from_pretrained(folder)
     accelerator = Accelerator(cpu=True)
-    save_file(refined(accelerator, Journal()), Path(f"{name}-{accelerator.process_index}"))
+    save_file(refined(avatar, accelerator, Journal()), Path(f"{name}-{accelerator.process_index}"))
     try:
-        refined(accelerator, Stopping())
+        refined(avatar, accelerator, Stopping())
     except Interrupted:
         accelerator.end_training()
     else:
@@ -45,4 +46,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
