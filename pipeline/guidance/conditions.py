@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipeline.camera import Camera
 from pipeline.errors import UserError
+from pipeline.guidance.normal_map import colour_normals
 from pipeline.heads.rig import Rig
 from pipeline.rendering.mesh import interpolate, rasterize_mesh, vertex_normals
 
@@ -27,8 +28,6 @@ SCLERA_VALUE, IRIS_VALUE, TEETH_VALUE = 1.0, 85 / 255, 125 / 255
 IRIS_EDGE = 0.18
 """Radians over which the iris goes over to the sclera: between two of the 17 rings of FLAME's eyeball. Where the rings
 of a rig lie further apart, the change is as narrow as that, or the iris would be millimetres too large."""
-BORDER = 0.3
-"""Share of the face from which a normal is shown; see `_face_share`."""
 EAR_FRONT = 0.75
 """Share of the ears' triangles that lie behind the end of the face."""
 SMOOTHINGS = 2
@@ -80,13 +79,8 @@ class HeadCondition:
         fragments = rasterize_mesh(vertices, tables.solid, viewmats, Ks, width, height)
         attributes = _attributes(vertices, tables, viewmats)
         shown = _facing(vertices, tables, viewmats)
-        nothing = attributes.shape[1] - 1
-        maps = []
-        for camera in range(len(cameras)):
-            corners = torch.where(shown[camera, :, None], tables.corners, nothing)
-            own = type(fragments)(*(part[camera, None] for part in fragments))
-            maps.append(interpolate(own, corners, attributes[camera], 0.0))
-        return _composed(torch.cat(maps)).permute(0, 3, 1, 2)
+        corners = torch.where(shown[..., None], tables.corners, attributes.shape[1] - 1)
+        return colour_normals(interpolate(fragments, corners, attributes, 0.0)).permute(0, 3, 1, 2)
 
     def _on(self, device: torch.device) -> _Tables:
         if device not in self._tables:
@@ -202,13 +196,3 @@ def _facing(vertices: Tensor, tables: _Tables, viewmats: Tensor) -> Tensor:
     eyes = -(viewmats[:, :3, :3].mT @ viewmats[:, :3, 3:]).squeeze(-1)
     towards = eyes @ normals.T - (corners[:, 0] * normals).sum(-1)
     return (towards > 0) | ~tables.skin_drawn
-
-
-def _composed(maps: Tensor) -> Tensor:
-    """Interpolated normals and segments (C, H, W, 4) → the condition, in place."""
-    normals = maps[..., :3]
-    length = normals.square().sum(-1, keepdim=True).sqrt_()
-    some = length > BORDER
-    normals *= torch.where(some, 0.5 / length, 0.0)
-    normals += torch.where(some, 0.5, 1.0)
-    return maps.clamp_(0, 1)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,22 +61,27 @@ def rasterize_mesh(
 def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor, background: Tensor | float) -> Tensor:
     """Attributes of the corners at every fragment: (C, H, W, A) float32.
 
-    ``faces`` (F, 3) long are rows of ``attributes``, which are (V, A), or (C, V, A) when every camera has its own; they
-    need not be the corners that were rasterised, as long as there are as many faces. ``background`` (A,), or a number
-    for all channels, stands where there is no fragment.
+    ``faces`` long are rows of ``attributes``, which are (V, A): as many faces as were rasterised, though perhaps of
+    other corners. Both may have a leading C where every camera has its own. ``background`` (A,), or a number for all
+    channels, stands where there is no fragment.
     """
     cameras, height, width = fragments.face.shape
     channels = attributes.shape[-1]
     values = attributes.to(torch.float32).expand(cameras, -1, channels)
+    corners = faces.expand(cameras, -1, 3)
     behind = torch.as_tensor(background, dtype=torch.float32, device=values.device).expand(channels)
     if attributes.is_cuda:
-        return _interpolate_torch(fragments, faces, values, behind)
+        return _interpolate_torch(fragments, corners, values, behind)
     out = torch.empty(cameras, height, width, channels)
-    corners, behind_array = faces.contiguous().numpy(), behind.contiguous().numpy()
     for camera in range(cameras):
-        face, barycentrics = fragments.face[camera].numpy(), fragments.barycentrics[camera].numpy()
-        own = np.ascontiguousarray(values[camera].numpy())
-        interpolate_view(face, barycentrics, corners, own, behind_array, out[camera].numpy())
+        interpolate_view(
+            fragments.face[camera].numpy(),
+            fragments.barycentrics[camera].numpy(),
+            corners[camera].contiguous().numpy(),
+            values[camera].contiguous().numpy(),
+            behind.contiguous().numpy(),
+            out[camera].numpy(),
+        )
     return out
 
 
@@ -103,7 +107,7 @@ def _screen(vertices: Tensor, viewmats: Tensor, Ks: Tensor) -> Tensor:
 
 def _interpolate_torch(fragments: Fragments, faces: Tensor, attributes: Tensor, background: Tensor) -> Tensor:
     camera, y, x = (fragments.face >= 0).nonzero(as_tuple=True)
-    corners = faces[fragments.face[camera, y, x].long()]
+    corners = faces[camera, fragments.face[camera, y, x].long()]
     values = attributes[camera[:, None], corners]
     out = background.expand(*fragments.face.shape, -1).clone()
     out[camera, y, x] = (values * fragments.barycentrics[camera, y, x, :, None]).sum(1)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.guidance.conditions import IRIS_VALUE, TEETH_VALUE, HeadCondition
+from pipeline.guidance.normal_map import _colour_in_torch, colour_normals
 from pipeline.heads.rig_tools import append_mesh
 from pipeline.rendering.mesh import rasterize_mesh
 
@@ -131,6 +132,13 @@ def test_several_cameras_at_once_are_each_alone() -> None:
     cameras = [face_camera(rig, yaw) for yaw in (0.0, 50.0)]
     both = condition(rig.vertices, cameras)
     assert all(torch.equal(both[k], condition(rig.vertices, [camera])[0]) for k, camera in enumerate(cameras))
+
+
+def test_both_backends_colour_the_same() -> None:
+    maps = torch.randn(2, 30, 20, 4) * 0.4
+    ours = colour_normals(maps.clone())
+    assert 0.02 < (ours[..., :3] == 1).all(-1).float().mean() < 0.5
+    torch.testing.assert_close(ours, _colour_in_torch(maps.clone()))
 
 
 def test_what_does_not_fit_is_said() -> None:

@@ -141,8 +141,9 @@ def test_both_backends_draw_the_same(shape: str, monkeypatch: pytest.MonkeyPatch
     torch.testing.assert_close(ours.depth[hit], other.depth[hit], rtol=1e-4, atol=0)
     torch.testing.assert_close(ours.barycentrics[hit], other.barycentrics[hit], rtol=0, atol=1e-3)
     attributes = torch.rand(2, len(vertices), 3)
-    expected = mesh._interpolate_torch(ours, faces, attributes, torch.tensor([1.0, 2.0, 3.0]))
-    torch.testing.assert_close(interpolate(ours, faces, attributes, torch.tensor([1.0, 2.0, 3.0])), expected)
+    corners, behind = torch.stack([faces, faces.flip(0)]), torch.tensor([1.0, 2.0, 3.0])
+    expected = mesh._interpolate_torch(ours, corners, attributes, behind)
+    torch.testing.assert_close(interpolate(ours, corners, attributes, behind), expected)
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
