@@ -106,6 +106,7 @@ ANIMPORTRAIT3D = RefinementConfig(
         ),
     ),
     seed=42,
+    sh_degree=3,
 )
 """AnimPortrait3D (SIGGRAPH 2025), as its published code runs it.
 

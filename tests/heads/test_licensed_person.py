@@ -14,6 +14,7 @@ from pipeline.errors import UserError
 from pipeline.heads import AnnyHead, load_head
 from pipeline.heads.licensed_person import licensed_person, stored_person
 from pipeline.heads.resemblance import LARGEST, resemble
+from pipeline.stages.learnable_shape import learnable_shape
 
 PERSON = AnnyHead({"gender": 0.9, "age": 0.8, "asian": 0.9, "caucasian": 0.1}, {"nose-hump-incr": 0.6})
 
@@ -88,3 +89,22 @@ def test_without_the_file_there_is_a_sentence(models, monkeypatch, tmp_path):
         licensed_person("flame", PERSON)
     with pytest.raises(UserError, match="stands on FLAME 2023, whose file is not stored with it"):
         stored_person(replace(identity, content="0" * 64))
+
+
+@pytest.mark.parametrize("kind", ["flame", "smplx"])
+def test_a_shape_that_is_learned_is_the_model_s_own_person(models, kind):
+    """The rig is moved along the model's directions; at the end the model makes the same person."""
+    rig = licensed_person(kind, PERSON).rig
+    shape = learnable_shape(rig)
+    coefficients = torch.zeros(shape.count)
+    coefficients[:4] = torch.tensor([0.5, -0.3, 0.2, 0.4])
+    moved, baked = shape.rig(coefficients), shape.baked(coefficients)
+    own = load_head(kind).shape_dirs.shape[1]
+    assert float((moved.vertices[:own] - rig.vertices[:own]).norm(dim=1).max()) > 1e-3
+    assert torch.allclose(moved.vertices[:own], baked.vertices[:own], atol=1e-4)
+    assert torch.allclose(moved.joints, baked.joints, atol=1e-4)
+    assert torch.equal(moved.faces, baked.faces)
+    borrowed = (moved.vertices - baked.vertices)[own:].norm(dim=1)
+    assert float(borrowed.median()) < 0.002  # teeth and neck: moved like the nearest skin
+    learned = torch.tensor(rig.model.shape[:4]) + coefficients[:4]
+    assert baked.model.shape[:4] == pytest.approx(learned.tolist(), abs=1e-4)
