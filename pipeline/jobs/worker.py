@@ -25,6 +25,8 @@ NOT_INHERITED_NAMES = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "
                        "MASTER_ADDR", "MASTER_PORT"}  # fmt: skip
 """What belongs to the page's process, or to the group of processes that it is one of."""
 POLL_SECONDS = 0.05
+COMMAND = [sys.executable, "-m", "pipeline", "create", "--resume"]
+"""The folder of the run comes after it."""
 
 
 def start_worker(path: Path) -> int:
@@ -39,11 +41,10 @@ def start_worker(path: Path) -> int:
         raise UserError(f"the run in {path} is finished; its head is in {run.avatar}")
     if is_running(path):
         raise UserError(f"{path} is being worked on already (process {state.pid}); stop that one first")
-    command = [sys.executable, "-m", "pipeline", "create", "--resume", str(path.absolute())]
     with writing(run.log), open(run.log, "ab") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
+            [*COMMAND, str(path.absolute())], cwd=ROOT, env=_environment(), start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     with suppress(psutil.Error, UserError):  # gone again already, or it says so itself
         waiting = replace(state, status="waiting", sentence="")

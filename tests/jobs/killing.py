@@ -21,7 +21,8 @@ from typing import Self
 
 ROOT = Path(__file__).parents[2]
 SCALE, RESOLUTION, CHECKPOINT_EVERY = 0.006, 64, 2
-"""A dozen and a half steps over all phases."""
+STEPS = 19
+"""Of all phases together, with that scale."""
 
 
 class Forge:
@@ -99,11 +100,13 @@ def digest(folder: Path) -> str:
     return sums.hexdigest()
 
 
-def killed(forge: Forge, run: Path, seconds: float) -> str:
-    """Work on a run for so long, then kill it; how far it was."""
+def killed(forge: Forge, run: Path, done: int, seconds: float) -> str:
+    """Kill a run so many seconds after so many steps; how far it was."""
     from pipeline.jobs import RunFolder
 
     pid = forge.start(run)
+    while RunFolder(run).state().done < done:
+        time.sleep(0.002)
     time.sleep(seconds)
     os.kill(pid, signal.SIGKILL)
     code = forge.wait()
@@ -119,6 +122,7 @@ def tiny_run(folder: Path, checkpoint: Path) -> Path:
         "a bald man", seed=5, model=str(checkpoint), num_steps_scale=SCALE, resolution=RESOLUTION, threads=1,
         checkpoint_every=CHECKPOINT_EVERY, device="cpu",
     )  # fmt: skip
+    assert config.total == STEPS
     return RunFolder.create(folder, config).path
 
 
@@ -142,13 +146,13 @@ def main() -> None:
         print(f"left alone: {seconds:.1f} s, {digest(whole)[:16]}", flush=True)
         for index in range(options.kills):
             run = tiny_run(folder / f"run{index}", checkpoint)
-            moment = moments.uniform(0, seconds)
-            told = killed(forge, run, moment)
+            done = moments.randrange(STEPS)
+            told = killed(forge, run, done, moments.uniform(0, seconds / STEPS))
             forge.start(run)
             assert forge.wait() == 0, (run / "log.txt").read_text()
             is_equal = digest(run) == digest(whole)
             wrong += not is_equal
-            print(f"killed after {moment:5.1f} s: {told}; ended {'equal' if is_equal else 'OTHERWISE'}", flush=True)
+            print(f"killed after step {done} or so: {told}; ended {'equal' if is_equal else 'OTHERWISE'}", flush=True)
             shutil.rmtree(run)
     sys.exit(f"{wrong} of {options.kills} ended otherwise" if wrong else f"all {options.kills} ended equal")
 

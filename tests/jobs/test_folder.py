@@ -1,0 +1,120 @@
+"""The run folder: strict where a person writes, lenient where a crash does."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.jobs import RunConfig, RunFolder, RunState, list_runs, new_id
+from tests.jobs.fake import fake_config
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder.create(tmp_path / "run", fake_config())
+
+
+def test_a_new_run_waits(run):
+    assert run.state() == RunState(total=15, seed=3)
+    assert run.config() == fake_config()
+    assert not run.is_locked()
+
+
+def test_what_is_there_is_not_overwritten(run, tmp_path):
+    with pytest.raises(UserError, match="holds a run already; go on with it by --resume"):
+        RunFolder.create(run.path, fake_config())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("x")
+    with pytest.raises(UserError, match="is taken; give another place"):
+        RunFolder.create(tmp_path / "mine", fake_config())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"prompt": "  "}, "prompt of the run"),
+        ({"prompt": 3}, "prompt is 3; it must be a text"),
+        ({"seed": -1}, "seed of the run is -1"),
+        ({"seed": 1.5}, "it must be a whole number"),
+        ({"attributes": {"hair": 3}}, "attributes.hair is 3"),
+        ({"device": "tpu"}, "must be one of auto, cpu, cuda"),
+        ({"checkpoint_every": 0}, "at least 1"),
+        ({"checkpoint_seconds": 0.0}, "above 0"),
+        ({"threads": 10_000}, "goes from 0 to 1024"),
+        ({"version": 9}, "this program reads 1"),
+        ({"surprise": 1}, "has no field 'surprise'"),
+        ({"refinement": {"recipe": "x"}}, "phases is missing"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_said(run, change, told):
+    values = json.loads((run.path / "config.json").read_text())
+    (run.path / "config.json").write_text(json.dumps(values | change))
+    with pytest.raises(UserError, match=told):
+        run.config()
+
+
+def test_a_damaged_configuration_is_said(run):
+    (run.path / "config.json").write_text('{"prompt": "a b')
+    with pytest.raises(UserError, match="of the run is damaged"):
+        run.config()
+
+
+def test_a_recipe_becomes_a_run_of_this_place(monkeypatch, tmp_path):
+    monkeypatch.setenv("ANIMPORTRAIT3D_DIFFUSION", str(tmp_path))
+    config = RunConfig.of("a man", recipe="headstudio", num_steps_scale=0.01, resolution=128, seed=4)
+    assert (config.recipe, config.refinement.resolution, config.refinement.seed) == ("headstudio", 128, 4)
+    assert config.model == str(tmp_path)
+    assert config.threads >= 1
+    assert RunConfig.from_json(config.to_json()) == config
+    with pytest.raises(UserError, match="multiple of 64"):
+        RunConfig.of("a man", resolution=100)
+    with pytest.raises(UserError, match="recipe is 'x'; it is one of animportrait3d"):
+        RunConfig.of("a man", recipe="x")
+
+
+def test_a_damaged_state_leaves_the_run_resumable(run):
+    (run.path / "state.json").write_bytes(b'{"status": "runn')
+    assert run.state().resumable
+    assert "damaged" in run.state().sentence
+    (run.path / "state.json").unlink()
+    assert run.state().status == "waiting"
+
+
+def test_a_torn_line_is_left_out_and_mended(run):
+    run.tell("first", value=1)
+    with open(run.path / "events.jsonl", "ab") as file:
+        file.write(b'{"time": 1, "kind": "to')
+    assert [event["kind"] for event in run.events()] == ["first"]
+    with run.lock():
+        run.tell("second", sentence="ümlaut")
+    assert [event["kind"] for event in run.events()] == ["first", "second"]
+    assert all(line.endswith("}") for line in (run.path / "events.jsonl").read_text(encoding="utf-8").splitlines())
+
+
+def test_the_last_events_of_many(run):
+    for index in range(3000):
+        run.tell("step", step=index)
+    assert [event["step"] for event in run.events(last=3)] == [2997, 2998, 2999]
+
+
+def test_a_run_of_a_killed_worker_is_stopped(run):
+    """The lock goes with the process; its number here is one that no process has."""
+    run.write_state(RunState(status="running", pid=2**22 + 1, host=os.uname().nodename, born=1.0))
+    assert run.state().status == "stopped"
+    assert "without a word" in run.state().sentence
+    with run.lock():
+        assert run.is_locked()
+    assert not run.is_locked()
+
+
+def test_runs_are_listed_newest_first(tmp_path):
+    for index, name in enumerate(("a", "b", "c")):
+        run = RunFolder.create(tmp_path / name, fake_config())
+        os.utime(run.path / "config.json", (index, index))
+    (tmp_path / "no-run").mkdir()
+    assert [run.id for run in list_runs(tmp_path)] == ["c", "b", "a"]
+    assert list_runs(tmp_path / "nowhere") == []
+    assert new_id() != new_id()
