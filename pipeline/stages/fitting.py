@@ -19,7 +19,7 @@ from pipeline.stages.drawing import Drawn, draw, pose_vertices
 from pipeline.stages.journal import Journal, Progress, State
 from pipeline.stages.motion_pool import motion_pool
 from pipeline.stages.objectives import Distillation, Editing, Objective, frozen_start
-from pipeline.stages.processes import main_decides, own_share, summed
+from pipeline.stages.processes import main_answers, main_decides, own_share, summed
 from pipeline.stages.regularizers import adaptive_penalties, headstudio_unit, position_penalty, scale_penalty
 from pipeline.stages.sampling import ViewSampler
 from pipeline.stages.training import Training
@@ -28,6 +28,7 @@ UNKNOWN_SHAPE = "The shape of this head is that of a portrait, or not known to a
 LOSSES = ("guidance", "position", "scale")
 
 
+@torch.enable_grad()
 def fit(
     avatar: SplatAvatar,
     phase: Phase,
@@ -44,6 +45,7 @@ def fit(
     are, and where an earlier attempt was interrupted, makes no difference beyond rounding.
 
     Args:
+        journal: that of the first process counts; what others have is not asked.
         state: of an earlier attempt at this phase, as the journal was given it; of ``avatar`` only the rig counts then.
 
     Raises:
@@ -74,8 +76,9 @@ class _Fit:
             )
         self.objective: Objective
         if phase.method == "sdedit":
-            start = frozen_start(self.training.avatar, phase, accelerator, journal, state)
-            self.objective = Editing(start, phase, guidance, config, self.sampler, journal, accelerator)
+            folder = main_answers(lambda: journal.folder(phase.name), accelerator)
+            start = frozen_start(self.training.avatar, folder, accelerator, state)
+            self.objective = Editing(start, phase, guidance, config, self.sampler, folder, journal, accelerator)
         else:
             self.objective = Distillation(phase, guidance, config, self.sampler)
 
@@ -131,18 +134,23 @@ class _Fit:
         if not drawn:
             return torch.zeros(len(LOSSES), device=self.accelerator.device)
         guidance = self.objective.loss(self.training.done, numbers, drawn)
-        penalties = torch.stack([torch.stack(self._penalties(each)) for each in drawn]).sum(0)
-        return torch.cat([guidance[None], penalties]) / self.phase.views
+        return torch.stack([guidance, *self._penalties(drawn)]) / self.phase.views
 
-    def _penalties(self, drawn: Drawn) -> tuple[Tensor, Tensor]:
-        """Of position and of scale, weighted, in one pose."""
+    def _penalties(self, drawn: Sequence[Drawn]) -> tuple[Tensor, Tensor]:
+        """Of position and of scale, weighted, summed over the views."""
         phase, training = self.phase, self.training
         avatar = training.avatar
         if phase.regularizer == "area":
-            corners = drawn.vertices[avatar.rig.faces]
-            place, size = adaptive_penalties(drawn.gaussians, avatar.face.long(), corners, self.unit)
-        else:
-            place, size = position_penalty(avatar, training.start), scale_penalty(avatar, training.start)
+            rows = avatar.face.long()
+            corners = [each.vertices[avatar.rig.faces] for each in drawn]
+            pairs = [
+                adaptive_penalties(each.gaussians, rows, posed, self.unit)
+                for each, posed in zip(drawn, corners, strict=True)
+            ]
+            place, size = (torch.stack(parts).sum() for parts in zip(*pairs, strict=True))
+        else:  # the same in every pose
+            place = len(drawn) * position_penalty(avatar, training.start)
+            size = len(drawn) * scale_penalty(avatar, training.start)
         position_weight = phase.position_weight if training.done >= phase.position_from else 0.0
         return position_weight * place, phase.scale_weight * size
 

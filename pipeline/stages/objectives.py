@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -101,18 +103,21 @@ class Editing:
         guidance: Guidance,
         config: RefinementConfig,
         sampler: ViewSampler,
+        folder: Path | None,
         journal: Journal,
         accelerator: Accelerator,
     ) -> None:
+        """``folder``: where targets are kept and processes share them; in memory, each makes all, when None."""
         self._start, self._phase, self._guidance, self._config = start, phase, guidance, config
         self._pool = [
             sampler.view(generator(config.seed, phase.name, "pool", number), number, config.edit_pool)
             for number in range(config.edit_pool)
         ]
         self._first = torch.tensor([0] + [len(view.shots) for view in self._pool]).cumsum(0).tolist()
-        self._in_folder = journal.folder(phase.name) is not None
-        self._targets = Targets(journal.folder(phase.name), config.batch)
-        self._compare = photometric_loss(phase.photometric, accelerator.device, journal.note)
+        self._in_folder = folder is not None
+        self._targets = Targets(folder, config.batch)
+        note = journal.note if accelerator.is_main_process else lambda sentence: None
+        self._compare = photometric_loss(phase.photometric, accelerator.device, note)
         self._prepare(journal, accelerator)
 
     def views(self, step: int, numbers: Sequence[int]) -> list[View]:
@@ -166,7 +171,7 @@ class Editing:
 
     def _view_of(self, number: int) -> View:
         """One shot of the pool as a view of its own."""
-        member = next(index for index, end in enumerate(self._first[1:]) if number < end)
+        member = bisect_right(self._first, number) - 1
         view = self._pool[member]
         return View(view.pose, (view.shots[number - self._first[member]],))
 
@@ -183,10 +188,9 @@ def timesteps_of(phase: Phase, step: int, shots: int, draws: torch.Generator) ->
 
 
 def frozen_start(
-    avatar: SplatAvatar, phase: Phase, accelerator: Accelerator, journal: Journal, state: State | None
+    avatar: SplatAvatar, folder: Path | None, accelerator: Accelerator, state: State | None
 ) -> SplatAvatar:
     """The avatar that an editing phase began with: ``avatar`` itself at the first attempt, kept for later ones."""
-    folder = journal.folder(phase.name)
     if folder is None:
         return with_attributes(avatar, attributes(avatar) if state is None else state[FROZEN]).to(avatar.device)
     file = folder / FROZEN_FILE

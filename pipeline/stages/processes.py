@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from pipeline.stages.journal import Interrupted
+
+Answer = TypeVar("Answer")
 
 
 def own_share(count: int, accelerator: Accelerator) -> range:
@@ -40,3 +44,19 @@ def main_decides(call: Callable[[], None], accelerator: Accelerator) -> None:
             stops = bool(accelerator.reduce(torch.tensor([int(stops)], device=accelerator.device), "sum").item())
     if stops:
         raise Interrupted("the first process has stopped")
+
+
+def main_answers(call: Callable[[], Answer], accelerator: Accelerator) -> Answer:
+    """What a call gives in the first process, told to all; the others never call it.
+
+    Raises as `main_decides` does.
+    """
+    said: list[Any] = [None]
+
+    def ask() -> None:
+        said[0] = call()
+
+    main_decides(ask, accelerator)
+    if accelerator.num_processes > 1:
+        broadcast_object_list(said)
+    return said[0]

@@ -15,6 +15,7 @@ from pipeline.stages.dynamic import dynamic_phases, refine_dynamic
 from pipeline.stages.initialization import super_dense
 from pipeline.stages.journal import Journal, State
 from pipeline.stages.phases import run_phases
+from pipeline.stages.processes import main_answers
 from pipeline.stages.regions import eye_phases, mouth_phases, refine_eyes, refine_mouth
 from pipeline.stages.training import attributes, with_attributes
 
@@ -60,13 +61,13 @@ def refine(
     """Run the phases of ``config`` in their order, from where the journal was left.
 
     The avatar that comes in stays as it is; it is the same one when an interrupted refinement goes on. Each phase
-    belongs to the stage that trains what it trains.
+    belongs to the stage that trains what it trains. Of several processes the journal of the first counts.
 
     Raises:
         Interrupted: the journal asked to stop.
         UserError: the journal is of a phase that the configuration does not have, or as `fit` does.
     """
-    phases, state = _left(config, journal)
+    phases, state = _left(config, main_answers(journal.resume, accelerator))
     avatar = _begun(avatar, config)
     for phase in phases:
         stage = next(stage for belongs, stage in STAGES if phase in belongs(config))
@@ -90,9 +91,8 @@ def _begun(avatar: SplatAvatar, config: RefinementConfig) -> SplatAvatar:
     return with_attributes(avatar, values | {"sh": pad(values["sh"], (0, 0, 0, missing))})
 
 
-def _left(config: RefinementConfig, journal: Journal) -> tuple[tuple[Phase, ...], State | None]:
+def _left(config: RefinementConfig, resumed: tuple[str, State] | None) -> tuple[tuple[Phase, ...], State | None]:
     """Phases that are still to be run, and the state of the first of them where it was begun."""
-    resumed = journal.resume()
     if resumed is None:
         return config.phases, None
     name, state = resumed

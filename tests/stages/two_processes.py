@@ -1,7 +1,7 @@
 """Run by torchrun: a short refinement in as many processes as there are, each of which writes what it came to.
 
-Arguments: the folder of the avatar, and the files' name before their process's number. A second refinement is stopped
-by the first process alone, and all must notice.
+Arguments: the folder of the avatar, and the files' name before their process's number. The first process stops on the
+way, which all must notice, and then all go on.
 """
 
 from __future__ import annotations
@@ -22,8 +22,30 @@ from tests.stages.small import distilling, editing, small_config, toy_guidance
 
 
 class Stopping(Journal):
+    """Keeps targets in a folder, and stops after the first step towards them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place, self.left = folder, None
+
+    def folder(self, phase):
+        return self.place
+
+    def resume(self):
+        return self.left
+
     def step(self, progress, avatar, state):
-        raise Interrupted("enough")
+        if progress.phase == "appearance" and self.left is None:
+            self.left = (progress.phase, state())
+            raise Interrupted("enough")
+
+
+class Unasked(Journal):
+    """Of a process that is not the first."""
+
+    def folder(self, phase):
+        raise AssertionError
+
+    note = step = pause = resume = folder
 
 
 def refined(avatar: SplatAvatar, accelerator: Accelerator, journal: Journal) -> dict[str, Tensor]:
@@ -36,10 +58,11 @@ def main(folder: str, name: str) -> None:
     torch.set_num_threads(1)
     avatar = SplatAvatar.from_pretrained(folder)
     accelerator = Accelerator(cpu=True)
-    save_file(refined(avatar, accelerator, Journal()), Path(f"{name}-{accelerator.process_index}"))
+    journal = Stopping(Path(f"{name}-targets")) if accelerator.is_main_process else Unasked()
     try:
-        refined(avatar, accelerator, Stopping())
+        refined(avatar, accelerator, journal)
     except Interrupted:
+        save_file(refined(avatar, accelerator, journal), Path(f"{name}-{accelerator.process_index}"))
         accelerator.end_training()
     else:
         raise SystemExit("a process did not notice that the first has stopped")
