@@ -132,7 +132,7 @@ def command_parser() -> argparse.ArgumentParser:
         "--clip",
         nargs="+",
         metavar="MODEL",
-        help="CLIP models for the CLIP score: folders, or ids in the Hub's cache (default: those of OpenAI found there)",
+        help="CLIP models for the CLIP score: folders, or ids in the Hub's cache (default: OpenAI's found there)",
     )
 
     verbs.add_parser("doctor", help="say what works on this machine, what does not, and how to get it")

@@ -19,7 +19,7 @@ from pipeline.evaluation.outline import compare_outlines
 from pipeline.evaluation.overlays import Views, draw_over
 from pipeline.evaluation.registration import compare_places
 from pipeline.evaluation.through_clip import Worst, look_through_clip
-from pipeline.evaluation.views import face_camera, view_mesh, view_splats
+from pipeline.evaluation.views import face_camera, pixel_width, view_mesh, view_splats
 from pipeline.motion import Motion, retarget
 from pipeline.rendering.portrait import Picture, portrait
 
@@ -88,14 +88,12 @@ def evaluate(
     notes = list(driven.notes)
     if not scores:
         notes.append(NO_CLIP if prompt else NO_PROMPT)
-    camera = face_camera(avatar.rig, size, 0.0)
-    distance = float(camera.position.norm())
     figures_of_avatar = AvatarFigures(
         name=folder.resolve().name,
         prompt=prompt,
         splats=len(avatar.face),
         size=size,
-        millimetres_per_pixel=1000 * distance / float(camera.K[1, 1]),
+        millimetres_per_pixel=1000 * pixel_width(avatar.rig, size),
         poses=rows,
         clip=clip.figures,
         clip_scores=scores,

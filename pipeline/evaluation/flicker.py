@@ -18,8 +18,7 @@ from torch.nn.functional import grid_sample
 
 from pipeline.avatar import Gaussians
 from pipeline.camera import Camera
-from pipeline.evaluation.views import Floats, Mask, blend, colors_seen
-from pipeline.rendering.portrait import STUDIO_GREY
+from pipeline.evaluation.views import NOTHING, Floats, Mask, before_grey, blend, colors_seen
 from pipeline.rendering.rasterize import RasterizeMode
 
 OPAQUE = 0.99
@@ -93,10 +92,8 @@ def _frame(
              for other in (after, before)]  # fmt: skip
     values = torch.cat([colors_seen(now, camera), *flows], dim=1)
     seen, alpha = blend(now, values, camera, mode)
-    solid = alpha[..., None]
-    flow = seen[..., 3:] / np.maximum(solid, 1e-6)
-    picture = seen[..., :3] + (1 - solid) * np.array(STUDIO_GREY, np.float32)
-    return Frame(picture, alpha, flow[..., :2], flow[..., 2:])
+    flow = seen[..., 3:] / alpha.clip(min=NOTHING)[..., None]
+    return Frame(before_grey(seen[..., :3], alpha), alpha, flow[..., :2], flow[..., 2:])
 
 
 def _projected(points: Tensor, camera: Camera) -> Tensor:
@@ -105,7 +102,7 @@ def _projected(points: Tensor, camera: Camera) -> Tensor:
     return ((seen / seen[:, 2:].clamp_min(1e-6)) @ camera.K.T)[:, :2]
 
 
-def _warped(image: Floats, flow: Floats, mode: RasterizeMode) -> Floats:
+def _warped(image: Floats, flow: Floats, mode: str) -> Floats:
     """``image`` (H, W, C) read at every pixel's place plus ``flow`` (H, W, 2)."""
     height, width = flow.shape[:2]
     rows, columns = np.indices((height, width), dtype=np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -16,7 +17,7 @@ COLOURS = ("#2f86d6", "#e0752d", "#2fa56a", "#b458c9", "#c9a227", "#d64f6b")
 """One per avatar, in turn; each stands out from white and from black."""
 TEXT = "#010203"
 """A colour that is nowhere else; the drawing's text and axes have it until the page's own takes its place."""
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "evaluation",
     "text.parse_math": False,
@@ -31,7 +32,7 @@ STYLE = {
     "axes.spines.right": False,
     "legend.frameon": False,
 }
-WIDTH, HEIGHT = 9.6, 3.0
+WIDTH, HEIGHT = 12.0, 3.2
 """Inches; the page scales them."""
 
 

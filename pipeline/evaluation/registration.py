@@ -1,9 +1,9 @@
 """Whether the skin moves as the mesh does: where what is seen comes from, told by the splats and by the mesh.
 
 The mesh says of the point that a pixel sees where it lay at rest (a map of canonical coordinates, Wang et al., CVPR
-2019). The splats seen there say the same: each carries the point along its own rigid way back to its place at rest. Where
-the two differ, the splats have not moved as their place of the mesh did; the distance, in the camera's pixels, is the
-error. At rest it is zero.
+2019). The splats seen there say the same: each carries the point along its own rigid way back to its place at rest.
+Where the two differ, the splats have not moved as their place of the mesh did; the distance, in the camera's pixels, is
+the error. At rest it is zero.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pipeline.heads.rig import Rig
 
 DRAWN = 0.5
 """Opacity of the surface splats below which they show nothing to be judged; holes have a figure of their own."""
-HIDDEN = 0.02
-"""Share of its distance from the camera by which a landmark may lie behind the pixel that shows it."""
+HIDDEN_SHARE = 1 / 100
+"""Share of the picture's width by which a landmark may lie behind what its pixel shows and still counts as seen."""
 
 TOLERANCE_SHARE = 1 / 256
 """Share of the picture's side: a landmark's error is the least within that many pixels of it, so that lips and lids,
@@ -77,8 +77,8 @@ def _at_landmarks(
     within = (depth > 0) & (pixels >= 0).all(1) & (pixels < torch.tensor([camera.width, camera.height])).all(1)
     index = within.nonzero()[:, 0].numpy()
     x, y = pixels[within].T.numpy()
-    behind = depth[within].numpy() - mesh.depth[y, x]
-    seen = judged[y, x] & (behind < HIDDEN * mesh.depth[y, x])
+    width = camera.width * mesh.depth[y, x] / float(camera.K[0, 0])
+    seen = judged[y, x] & (depth[within].numpy() - mesh.depth[y, x] < HIDDEN_SHARE * width)
     around = np.where(judged, errors, np.inf)
     nearest = ndimage.minimum_filter(around, 2 * math.ceil(TOLERANCE_SHARE * max(errors.shape)) + 1)
     return [rig.landmarks.names[i] for i in index[seen]], nearest[y[seen], x[seen]]

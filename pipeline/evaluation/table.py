@@ -40,7 +40,7 @@ ROWS = (
     Row("clip_hole_share_worst", "Holes, worst frame", "‰", "of the clip, with neck and shoulders in view", scale=1000),
     Row("iou_mean", "Outline overlap", "%", "intersection over union of surface splats and mesh in the head and a band "
         "round it; mean", "high", 100, 1),
-    Row("outline_mean", "Outline error", "px", "from the head's outline on the mesh to that of the surface splats; mean"),
+    Row("outline_mean", "Outline error", "px", "from the head's outline on the mesh to that of the splats; mean"),
     Row("outline_outward", "Outline widening", "px", "the same with its sign: above 0 the splats reach beyond the mesh",
         ""),
     Row("landmark_mean", "Landmark error", "px", "by how much the splats seen at a landmark have gone elsewhere than "

@@ -31,6 +31,8 @@ FACE_HEIGHTS = 1.7
 """Height of the picture, in heights of the face: room for an open jaw and a turned head."""
 SUPERSAMPLES = 3
 """Per side of a pixel, for the share of it that the mesh covers. Odd, so that one sample is the pixel's centre."""
+NOTHING = 1e-6
+"""Opacity that is taken for the least when something is divided by it."""
 SH_DEGREE = {4: 1, 9: 2, 16: 3}
 """By the number of coefficients."""
 
@@ -70,15 +72,26 @@ class SplatView:
 
 def face_camera(rig: Rig, size: int, yaw: float) -> Camera:
     """A square picture of the face of ``size`` pixels from ``yaw`` degrees to the subject's left."""
+    return orbit_camera(_face_framing(rig), yaw, 0.0, size, size)
+
+
+def pixel_width(rig: Rig, size: int) -> float:
+    """Metres that a pixel of `face_camera` spans in the middle of the face."""
+    framing = _face_framing(rig)
+    return 2 * framing.distance * math.tan(math.radians(framing.fov_degrees) / 2) / size
+
+
+def _face_framing(rig: Rig) -> Framing:
+    """The whole portrait where the rig knows no face."""
     faces = rig.regions.get("face")
     if faces is None or not bool(faces.any()):
-        return orbit_camera(portrait_framing(rig), yaw, 0.0, size, size)
+        return portrait_framing(rig)
     points = rig.vertices[rig.faces[faces].unique()]
     low, high = points.amin(0), points.amax(0)
     height = FACE_HEIGHTS * float(high[1] - low[1])
     distance = height / (2 * math.tan(math.radians(PORTRAIT_FOV_DEGREES) / 2))
     x, y, z = ((low + high) / 2).tolist()
-    return orbit_camera(Framing((x, y, z), distance, PORTRAIT_FOV_DEGREES), yaw, 0.0, size, size)
+    return Framing((x, y, z), distance, PORTRAIT_FOV_DEGREES)
 
 
 def covered_faces(rig: Rig) -> Tensor:
@@ -137,9 +150,9 @@ def view_splats(avatar: SplatAvatar, vertices: Tensor, camera: Camera) -> SplatV
     motion = _back_to_rest(avatar, vertices, gaussians)[chosen].flatten(1)
     first, surface_alpha = blend(surface, motion[:, :6], camera, mode)
     second, _ = blend(surface, motion[:, 6:], camera, mode)
-    back = np.concatenate([first, second], axis=2) / np.maximum(surface_alpha, 1e-6)[..., None]
+    back = np.concatenate([first, second], axis=2) / surface_alpha.clip(min=NOTHING)[..., None]
     return SplatView(
-        picture=picture + (1 - alpha)[..., None] * np.array(STUDIO_GREY, np.float32),
+        picture=before_grey(picture, alpha),
         alpha=alpha,
         surface_alpha=surface_alpha,
         back=back.reshape(*alpha.shape, 3, 4),
@@ -177,6 +190,11 @@ def blend(gaussians: Gaussians, values: Tensor, camera: Camera, mode: RasterizeM
         camera.viewmat[None], camera.K[None], camera.width, camera.height, rasterize_mode=mode,
     )  # fmt: skip
     return renders[0].numpy(), alphas[0, ..., 0].numpy()
+
+
+def before_grey(picture: Floats, alpha: Floats) -> Floats:
+    """A picture (H, W, 3) that is multiplied by alpha (H, W), before the studio's grey."""
+    return picture + (1 - alpha)[..., None] * np.array(STUDIO_GREY, np.float32)
 
 
 def _head_faces(rig: Rig) -> Tensor:
