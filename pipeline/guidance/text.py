@@ -33,5 +33,5 @@ def clip_encoder(tokenizer: Any, text_encoder: Any, note: Callable[[str], None],
 
 def _left_out(tokenizer: Any, text: str, length: int) -> str:
     """The end of a text that does not fit between the two marks of beginning and end."""
-    tokens = tokenizer(text, add_special_tokens=False, truncation=False).input_ids
+    tokens = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
     return tokenizer.decode(tokens[length - 2 :]).strip()
