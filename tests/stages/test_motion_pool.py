@@ -72,7 +72,10 @@ def test_a_pool_with_a_face_at_rest_is_weighted_too():
 
 def test_mixtures_are_faces_that_people_make():
     made = mixtures(500, open_mouth=False).expression
-    both = lambda name: made[:, column(f"{name}Left")] + made[:, column(f"{name}Right")]  # noqa: E731
+
+    def both(name: str) -> torch.Tensor:
+        return made[:, column(f"{name}Left")] + made[:, column(f"{name}Right")]
+
     assert not bool(((both("mouthSmile") > 0.1) & (both("mouthFrown") > 0.1)).any())
     assert not bool(((both("browDown") > 0.1) & (both("browOuterUp") > 0.1)).any())
     closed = (made[:, [column("cheekPuff"), column("mouthRollLower")]] > 0.1).any(1)

@@ -11,7 +11,7 @@ import torch
 from pipeline.guidance.shot import Pose
 from pipeline.heads.anny import AnnyHead
 from pipeline.heads.rig import Fit, ModelIdentity
-from pipeline.stages.cameras import portrait_orbit
+from pipeline.stages.cameras import ball_orbit, portrait_orbit
 from pipeline.stages.gaze import Eyes
 from pipeline.stages.motion_pool import motion_pool
 from pipeline.stages.randomness import generator
@@ -160,8 +160,6 @@ def test_headstudio_goes_round_the_whole_head():
 
 def draws_middle() -> list[float]:
     """Height and depth of what HeadStudio's cameras look at."""
-    from pipeline.stages.cameras import ball_orbit
-
     return ball_orbit(RIG, 1.75, 55.0).target[1:].tolist()
 
 
