@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from tests.hub.faults import Faults
 from tests.hub.http import Asked
-from tests.hub.reading import Reading
+from tests.hub.machines import Machines
 from tests.hub.storage import Storage
 from tests.hub.store import MAIN, Repository, Store
-from tests.hub.uploads import Uploads
 
 
 class LoopbackHub:
@@ -44,6 +44,12 @@ class LoopbackHub:
         """Entries of one page of a listing."""
         self.uploading: dict[str, str] = {}
         """Signature of an upload's address → sha256 that it is for."""
+        self.buckets: dict[str, dict[str, str]] = {}
+        """owner/name → path → xet hash."""
+        self.bucket_sizes: dict[str, int] = {}
+        """Path → bytes, of files that a test downloads: clients do not tell it, and the real Hub asks the storage."""
+        self.jobs: dict[str, dict[str, Any]] = {}
+        """Id → what was asked, what is told, and the log."""
         self.url = ""
         self.storage_url = ""
 
@@ -79,7 +85,7 @@ class LoopbackHub:
         return [line for line in list(self.requests) if part in line.path and method in (None, line.method)]
 
 
-class HubHandler(Uploads, Reading):
+class HubHandler(Machines):
     """The Hub itself."""
 
 
