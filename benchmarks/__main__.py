@@ -7,7 +7,19 @@ from importlib import import_module
 
 from benchmarks.figure import Figure, table
 
-MODULES = ("rasterizer", "mesh", "posing", "creation", "startup", "video", "wire", "viewer", "speech", "visitors")
+MODULES = (
+    "rasterizer",
+    "mesh",
+    "posing",
+    "creation",
+    "startup",
+    "video",
+    "wire",
+    "viewer",
+    "speech",
+    "guidance",
+    "visitors",
+)
 
 
 def main() -> None:

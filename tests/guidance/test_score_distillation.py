@@ -1,14 +1,17 @@
 """The gradient of each distillation loss against its formula, written out again on a linear UNet."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn import functional
 
+from pipeline.guidance.diffusion import DiffusionModel
 from pipeline.guidance.prompts import PromptBatch
 from pipeline.guidance.score_distillation import DISTILLATIONS, Step, dsd, ism, sds
-from tests.guidance.toy import EMBED, toy_model
+from tests.guidance.toy import EMBED, ToyUnet, ToyVae, toy_model, toy_scheduler
 
 GUIDANCE = 7.5
 
@@ -117,6 +120,27 @@ def test_fewer_inversions(inversions):
     model, step = toy_model(), _step(500, inversions=inversions)
     assert _is_equal(_gradient(ism(model, step), step), _expected(model, step, "ism", inversions=inversions))
     assert model.unet.rows == [3] * (inversions + 1) + [6]
+
+
+@pytest.mark.parametrize("t", [40, 300, 750])
+def test_inversions_change_nothing_where_the_model_recognises_the_latents(t):
+    """Why they may be left out: a noise that leads back to the latents is the same all along the inversion."""
+
+    class Knowing(ToyUnet):
+        def forward(self, latents, timesteps, encoder_hidden_states, **residuals):
+            kept = toy_scheduler().alphas_cumprod[timesteps].view(-1, 1, 1, 1)
+            clean = encoder_hidden_states.mean((1, 2)).view(-1, 1, 1, 1) + step.latents.detach().repeat(
+                len(latents) // 3, 1, 1, 1
+            )
+            return SimpleNamespace(sample=(latents - kept.sqrt() * clean) / (1 - kept).sqrt())
+
+    step = replace(_step(t), condition_scale=torch.zeros(3))
+    step = replace(step, prompts=replace(step.prompts, null=torch.zeros(3, 3, EMBED)))
+    model = DiffusionModel(Knowing(), ToyVae(), toy_scheduler())
+    with_them = _gradient(ism(model, step), step)
+    without = _gradient(ism(model, replace(step, inversions=0)), step)
+    assert _is_equal(without, with_them)
+    assert with_them.abs().max() > 0.1
 
 
 @pytest.mark.parametrize("name", ["sds", "dsd"])
