@@ -52,6 +52,8 @@ def fit(
         Interrupted: the journal asked to stop.
         UserError: a loss or a gradient is no finite number; what the journal has is the avatar of earlier steps.
     """
+    if state is not None and state["step"] >= phase.steps:  # it was stopped at its end
+        return Training(avatar, phase, config, accelerator.device, state).finished()
     return _Fit(avatar, phase, guidance, config, accelerator, journal, state).run()
 
 

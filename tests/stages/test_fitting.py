@@ -178,6 +178,16 @@ def test_targets_that_were_lost_are_made_again_of_the_frozen_start(accelerator, 
     assert same(fit(small_avatar(), *arguments, Kept(folder=tmp_path), journal.state), whole)
 
 
+def test_a_phase_that_was_stopped_at_its_end_asks_for_nothing_more(accelerator, guidance):
+    phase = editing()
+    arguments = (phase, guidance, small_config(phase), accelerator)
+    journal = Kept()
+    whole = fit(small_avatar(), *arguments, journal)
+    guidance.model.unet.rows.clear()
+    assert same(fit(small_avatar(), *arguments, Kept(), journal.state), whole)
+    assert guidance.model.unet.rows == []
+
+
 def test_targets_are_made_once(accelerator, guidance, tmp_path):
     phase = editing(steps=1)
     arguments = (phase, guidance, small_config(phase), accelerator)
