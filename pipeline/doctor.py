@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from pipeline import doctor_place
+from pipeline.doctor_diffusion import diffusion
 from pipeline.errors import UserError
 from pipeline.ffmpeg import ffmpeg_program
 from pipeline.finding import MISSING, UNUSABLE, WORKS, Finding
@@ -39,6 +40,7 @@ def report() -> list[Finding]:
         *_computing(),
         *_speech(),
         _video(),
+        *diffusion(),
         *_files(),
         *doctor_place.disk(),
         *doctor_place.hub(Hub(), GALLERIES),
@@ -99,7 +101,7 @@ def _computing() -> list[Finding]:
     processor = f"torch {torch.__version__} on {os.cpu_count()} cores ({platform.machine()})"
     findings = [Finding("computing", "CPU", WORKS, f"{processor}; splats are drawn by Numba kernels")]
     if not torch.cuda.is_available():
-        findings.append(Finding("computing", "GPU", MISSING, "no CUDA device; nothing here needs one"))
+        findings.append(Finding("computing", "GPU", MISSING, "no CUDA device; refining alone needs one"))
         return findings
     findings.append(Finding("computing", "GPU", WORKS, torch.cuda.get_device_name(0)))
     if reason := why_no_gpu():

@@ -12,7 +12,7 @@ class Finding:
     """One thing that a person may want to use."""
 
     section: str
-    """``heads``, ``computing``, ``speech``, ``video``, ``files``, ``disk``, ``hub`` or ``versions``."""
+    """``heads``, ``computing``, ``speech``, ``video``, ``diffusion``, ``files``, ``disk``, ``hub`` or ``versions``."""
     name: str
     state: str
     """`WORKS`, `MISSING` or `UNUSABLE`."""

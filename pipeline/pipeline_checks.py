@@ -13,7 +13,7 @@ CHANNELS = {"normals": 4, "landmarks": 3}
 UNET = "UNet2DConditionModel"
 HOW_TO_REFINE = (
     "refining needs a diffusion model: load one with pipeline.pretrained.load_pipeline() (some 6 GB from the Hub, and "
-    "a GPU with 16 GB or days on a CPU), or: python -m pipeline create PROMPT --out DIR --refine"
+    "a GPU with 24 GB, or days on a CPU), or: python -m pipeline create PROMPT --out DIR --refine"
 )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from pipeline.animportrait3d import AnimPortrait3DPipeline
 from pipeline.errors import UserError
 from pipeline.hub import repositories
 from pipeline.hub.errors import explained
-from pipeline.hub.model_files import INDEX, Source, load_component
+from pipeline.hub.model_files import CONFIG, INDEX, Source, fetch_component, fetch_pipeline, load_component
 from pipeline.hub.repositories import HUB
-from pipeline.pipeline_checks import check_refinable
+from pipeline.pipeline_checks import check_index, check_refinable
 from pipeline.stages.recipes import RECIPES
 
 BASE_MODEL = str(Source.of(repositories.BASE_MODEL))
@@ -110,7 +111,7 @@ def _telling(source: Source) -> Iterator[None]:
             raise explained(cause, source.name, f"{HUB}/{source.name}") from error
         raise UserError(
             f"{source.name} is not on this machine, and the Hub may not be asked (HF_HUB_OFFLINE=1, or local files "
-            f"only); fetch it where there is a network, with: hf download {source.name}"
+            f"only); allow it once, or copy the folder {constants.HF_HUB_CACHE} of a machine that has the model"
         ) from error
     except (HfHubHTTPError, HTTPError) as error:
         raise explained(error, source.name, f"{HUB}/{source.name}") from error
@@ -131,11 +132,23 @@ def _unusable(error: Exception, source: Source) -> UserError:
 
 
 def kept(source: Source) -> tuple[Path, int] | None:
-    """Where a model of the Hub, at any state, lies in the cache and how many bytes it takes; None where it does not."""
+    """Where a model lies on this machine and how many bytes it has; None where a file that is needed is not here.
+
+    A pipeline or a component of one. The Hub is not asked.
+    """
     if source.is_folder:
-        folder = Path(source.name)
+        folder = Path(source.name) / source.subfolder
+        found = folder if (folder / INDEX).is_file() or (folder / CONFIG).is_file() else None
     else:
-        folder = Path(constants.HF_HUB_CACHE) / f"models--{source.name.replace('/', '--')}"
-    if not any((folder / name).exists() for name in ("snapshots", INDEX, "config.json")):
-        return None
-    return folder, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+        found = _in_cache(source)
+    return None if found is None else (found, sum(file.stat().st_size for file in found.rglob("*") if file.is_file()))
+
+
+def _in_cache(source: Source) -> Path | None:
+    components = ["text_encoder", "tokenizer", "unet", "scheduler"]
+    if source.name != repositories.BASE_MODEL.id:  # which takes its VAE from elsewhere
+        components.append("vae")
+    for fetch in (partial(fetch_pipeline, components=components, variant=None, check=check_index), fetch_component):
+        with suppress(UserError, LocalEntryNotFoundError):
+            return fetch(source, local_files_only=True)
+    return None

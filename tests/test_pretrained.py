@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from pipeline import AnimPortrait3DPipeline, UserError, pretrained
+from pipeline.doctor_diffusion import diffusion
+from pipeline.finding import UNUSABLE, WORKS
 from pipeline.hub import model_files
 from pipeline.hub.model_files import Source, component_files, told_source
 from pipeline.hub.repositories import MODELS
@@ -130,7 +132,36 @@ def told(*arguments, **options):
 def test_what_is_not_here_may_not_be_fetched(models, monkeypatch):
     assert told(BASE, CONTROL, local_files_only=True).startswith(f"{CONTROL} is not on this machine")
     load_pipeline(BASE, CONTROL, device="cpu")
-    assert "hf download bob/none" in told("bob/none", CONTROL, local_files_only=True)
+    assert told("bob/none", CONTROL, local_files_only=True).startswith("bob/none is not on this machine")
+
+
+def test_what_is_kept_is_told_without_asking_the_hub(models, folders):
+    assert pretrained.kept(Source.parse(BASE)) is None
+    load_pipeline(BASE, CONTROL, device="cpu")
+    asked = len(models.requests)
+    folder, size = pretrained.kept(Source.parse(BASE))
+    assert folder.name == models.commit("models", BASE)
+    assert size == sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) > 300_000
+    assert pretrained.kept(Source.parse(CONTROL))[0].parent.name == "snapshots"
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    assert pretrained.kept(Source.parse(BASE)) is None
+    assert len(models.requests) == asked
+    assert pretrained.kept(Source.parse(folders / "whole"))[0] == folders / "whole"
+
+
+def test_the_doctor_tells_of_the_models(models, folders, monkeypatch):
+    monkeypatch.setenv(pretrained.MODEL_VARIABLE, str(folders / "base"))
+    monkeypatch.setenv(pretrained.CONTROLNET_VARIABLE, CONTROL)
+    found = {one.name: one for one in diffusion()}
+    assert (found["base model"].state, found["base model"].where) == (WORKS, str(folders / "base"))
+    assert "VAE" not in found
+    assert found["ControlNet headstudio"].detail == f"{CONTROL}: not here; fetched when something is first refined"
+    load_pipeline(None, None, device="cpu")
+    found = {one.name: one for one in diffusion()}
+    assert found["ControlNet animportrait3d"].detail == f"{CONTROL}, 0.1 MB"
+    monkeypatch.setenv(pretrained.MODEL_VARIABLE, "no such model")
+    unfit = diffusion()[0]
+    assert (unfit.state, unfit.private) == (UNUSABLE, True)
 
 
 def test_a_gated_model(models):

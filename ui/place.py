@@ -24,6 +24,7 @@ SECTIONS = {
     "computing": "Computing",
     "speech": "Speech",
     "video": "Video",
+    "diffusion": "Refining with diffusion",
     "files": "Files",
     "disk": "Disk",
     "hub": "Hugging Face Hub",
