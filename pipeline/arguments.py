@@ -73,9 +73,9 @@ def command_parser() -> argparse.ArgumentParser:
     verb.add_argument("--fps", type=float, metavar="F", help="frames per second (default: the clip's)")
     verb.add_argument(
         "--layout",
-        choices=("single", "turntable", "four"),
+        choices=("single", "turntable", "four", "mesh"),
         default="single",
-        help="from the front (the default), round the head, or four views",
+        help="from the front (the default), round the head, four views, or the splats beside their mesh",
     )
     verb.add_argument(
         "--background",

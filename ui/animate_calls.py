@@ -136,7 +136,7 @@ class AnimateCalls:
             edits: see /play.
             size: pixels of one square view.
             fps: frames per second; 0 for the clip's own.
-            layout: single, turntable or four.
+            layout: single, turntable, four or mesh.
             background: a colour name or #rrggbb, or transparent for a zip of PNG frames.
 
         Returns:

@@ -15,13 +15,12 @@ from pipeline.camera import Camera
 from pipeline.errors import UserError
 from pipeline.guidance.normal_map import colour_normals
 from pipeline.heads.rig import Rig
+from pipeline.rendering.head_mesh import any_region, solid_faces
 from pipeline.rendering.mesh import interpolate, rasterize_mesh, vertex_normals
 
 Condition = Callable[[Tensor, Sequence[Camera]], Tensor]
 """Posed vertices (V, 3) and cameras of one picture size → (C, channels, H, W) in 0..1."""
 
-NOT_SOLID = ("hair_cage", "lashes_left", "lashes_right")
-"""Regions that no surface of the head is: splats hang on them, nothing is hidden by them."""
 FACE = ("face", "lips", "eyelids")
 EYES, IRISES, TEETH = ("eye_left", "eye_right"), ("iris_left", "iris_right"), ("teeth",)
 SCLERA_VALUE, IRIS_VALUE, TEETH_VALUE = 1.0, 85 / 255, 125 / 255
@@ -99,11 +98,6 @@ def stack_cameras(cameras: Sequence[Camera], device: torch.device) -> tuple[Tens
     return viewmats.to(device), torch.stack([camera.K for camera in cameras]).to(device), width, height
 
 
-def solid_faces(rig: Rig) -> Tensor:
-    """(F,) bool, the faces that hide what lies behind them."""
-    return ~_any_of(rig, NOT_SOLID)
-
-
 def outward_faces(rig: Rig) -> Tensor:
     """(F, 3) corners counter-clockwise from outside: the heads of AnimPortrait3D's own files are wound from inside."""
     triangles = rig.vertices[rig.faces[rig.regions["face"]]]
@@ -111,16 +105,10 @@ def outward_faces(rig: Rig) -> Tensor:
     return rig.faces if normals[:, 2].sum() > 0 else rig.faces.flip(-1)
 
 
-def _any_of(rig: Rig, names: Sequence[str]) -> Tensor:
-    """(F,) bool, faces in any of those regions that the rig has."""
-    masks = [rig.regions[name] for name in names if name in rig.regions]
-    return torch.stack(masks).any(0) if masks else torch.zeros(len(rig.faces), dtype=torch.bool)
-
-
 def _tables(rig: Rig) -> _Tables:
     faces, count = outward_faces(rig), len(rig.vertices)
     solid = solid_faces(rig)
-    skin, parts = _any_of(rig, ("skin", *FACE)) & solid, _any_of(rig, (*EYES, *TEETH)) & solid
+    skin, parts = any_region(rig, ("skin", *FACE)) & solid, any_region(rig, (*EYES, *TEETH)) & solid
     nothing = torch.full_like(faces, 2 * count)
     corners = torch.where(skin[:, None], faces, torch.where(parts[:, None], faces + count, nothing))
     share = _face_share(rig, faces[skin], _face(rig)[skin])
@@ -129,7 +117,7 @@ def _tables(rig: Rig) -> _Tables:
 
 def _face(rig: Rig) -> Tensor:
     """(F,) bool: as FLAME's mask of the face, it ends where the ears begin, not below or behind them."""
-    face = _any_of(rig, FACE)
+    face = any_region(rig, FACE)
     if "ears" not in rig.regions:
         return face
     depth = rig.vertices[rig.faces].mean(1)[:, 2]
@@ -155,7 +143,7 @@ def _face_share(rig: Rig, skin: Tensor, face: Tensor) -> Tensor:
 def _segments(rig: Rig, faces: Tensor) -> Tensor:
     """(V,) what is interpolated and then cut at 1, so that an eyeball of coarse rings has a sharp iris all the same."""
     values = torch.zeros(len(rig.vertices))
-    values[faces[_any_of(rig, TEETH)]] = TEETH_VALUE
+    values[faces[any_region(rig, TEETH)]] = TEETH_VALUE
     for eye, iris in zip(EYES, IRISES, strict=True):
         if eye in rig.regions and iris in rig.regions:
             ball, middle = faces[rig.regions[eye]], faces[rig.regions[iris]]

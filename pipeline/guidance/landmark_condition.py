@@ -18,8 +18,9 @@ from torch import Tensor
 
 from pipeline.camera import Camera
 from pipeline.errors import UserError
-from pipeline.guidance.conditions import solid_faces, stack_cameras
+from pipeline.guidance.conditions import stack_cameras
 from pipeline.heads.rig import Rig
+from pipeline.rendering.head_mesh import solid_faces
 from pipeline.rendering.mesh import rasterize_mesh
 
 Colour = tuple[int, int, int]

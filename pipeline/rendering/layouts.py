@@ -1,4 +1,4 @@
-"""Where the cameras of a video stand: one view, a turntable, or AnimPortrait3D's four views."""
+"""Where the cameras of a video stand: one view, a turntable, AnimPortrait3D's four views, or a view and its mesh."""
 
 from __future__ import annotations
 
@@ -34,6 +34,19 @@ class Tile:
     camera: Camera
     left: int
     top: int
+    mesh: bool
+    """Whether it shows the head's mesh instead of the splats."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a video shows side by side."""
+
+    columns: int
+    views: Callable[[float], tuple[Callable[[float], Angles], ...]]
+    """The views for a clip of so many seconds, row by row, see `Shots`."""
+    meshes: tuple[int, ...] = ()
+    """Numbers of the views that show the mesh."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,8 @@ class Shots:
     views: tuple[Callable[[float], Angles], ...]
     """Camera angles by the share of the clip that has passed, 0..1; row by row."""
     frames: int
+    meshes: tuple[int, ...]
+    """Numbers of the views that show the mesh."""
 
     @property
     def picture_size(self) -> tuple[int, int]:
@@ -61,7 +76,7 @@ class Shots:
         for number, view in enumerate(self.views):
             row, column = divmod(number, self.columns)
             camera = orbit_camera(self.framing, *view(share), self.width, self.height)
-            tiles.append(Tile(camera, column * self.width, row * self.height))
+            tiles.append(Tile(camera, column * self.width, row * self.height, number in self.meshes))
         return tiles
 
 
@@ -87,12 +102,17 @@ def _four(seconds: float) -> tuple[Callable[[float], Angles], ...]:
     return _fixed(0.0), swaying, _fixed(-90.0), _fixed(90.0)
 
 
-LAYOUTS: dict[str, tuple[int, Callable[[float], tuple[Callable[[float], Angles], ...]]]] = {
-    "single": (1, _single),
-    "turntable": (1, _turntable),
-    "four": (2, _four),
+def _beside(seconds: float) -> tuple[Callable[[float], Angles], ...]:
+    return _fixed(0.0), _fixed(0.0)
+
+
+LAYOUTS = {
+    "single": Layout(1, _single),
+    "turntable": Layout(1, _turntable),
+    "four": Layout(2, _four),
+    "mesh": Layout(2, _beside, meshes=(1,)),
 }
-"""Name → columns, and the views for a clip of so many seconds. Four: front, moving, from the right and the left."""
+"""Four: front, moving, from the right and the left. Mesh: the front as splats and as the mesh that they ride on."""
 
 
 def make_shots(layout: str, rig: Rig, width: int, height: int, frames: int, fps: float) -> Shots:
@@ -102,8 +122,9 @@ def make_shots(layout: str, rig: Rig, width: int, height: int, frames: int, fps:
     """
     if layout not in LAYOUTS:
         raise UserError(f"there is no layout {layout!r}; use {', '.join(LAYOUTS)}")
-    columns, views = LAYOUTS[layout]
-    shots = Shots(portrait_framing(rig), width, height, columns, views(frames / fps), max(frames, 1))
+    chosen = LAYOUTS[layout]
+    views = chosen.views(frames / fps)
+    shots = Shots(portrait_framing(rig), width, height, chosen.columns, views, max(frames, 1), chosen.meshes)
     for name, side in zip(("wide", "high"), shots.picture_size, strict=True):
         if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
             raise UserError(f"the picture would be {side} pixels {name}; it must be {SMALLEST_SIDE} to {LARGEST_SIDE}")

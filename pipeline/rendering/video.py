@@ -23,6 +23,7 @@ from pipeline.avatar import Gaussians, SplatAvatar
 from pipeline.errors import UserError
 from pipeline.files import whole_file, whole_folder, writing
 from pipeline.rendering.encoder import Encoder, Sound
+from pipeline.rendering.head_mesh import MeshPainter
 from pipeline.rendering.layouts import Shots
 from pipeline.rendering.portrait import STUDIO_GREY, Colour, Picture, draw
 
@@ -73,10 +74,17 @@ def render_frames(
     be of any length; memory holds a few frames.
     """
     width, height = shots.picture_size
+    mesh = MeshPainter(avatar.rig)
+    mode = avatar.config["rasterize_mode"]
     with closing(ahead(_posed(avatar, expression, rotations))) as posed:
-        for frame, gaussians in enumerate(posed):
+        for frame, (vertices, gaussians) in enumerate(posed):
             tiles = shots.tiles(frame)
-            pictures = [draw(gaussians, tile.camera, background, avatar.config["rasterize_mode"]) for tile in tiles]
+            pictures = [
+                mesh.draw(vertices, tile.camera, background)
+                if tile.mesh
+                else draw(gaussians, tile.camera, background, mode)
+                for tile in tiles
+            ]
             if len(tiles) == 1:
                 yield pictures[0]
                 continue
@@ -199,11 +207,12 @@ def ahead(items: Iterable[Item], depth: int = AHEAD) -> Generator[Item, None, No
 
 
 @torch.no_grad()
-def _posed(avatar: SplatAvatar, expression: Tensor, rotations: Tensor) -> Iterator[Gaussians]:
+def _posed(avatar: SplatAvatar, expression: Tensor, rotations: Tensor) -> Iterator[tuple[Tensor, Gaussians]]:
+    """Vertices (V, 3) and splats of every frame."""
     for start in range(0, len(expression), POSE_BATCH):
         batch = slice(start, start + POSE_BATCH)
         for vertices in avatar.rig.pose(expression[batch], rotations[batch]):
-            yield avatar.gaussians(vertices)
+            yield vertices, avatar.gaussians(vertices)
 
 
 def _even(picture: Picture) -> Picture:

@@ -255,7 +255,7 @@ class TestRenderFrames:
         avatar, expression, rotations = self.clip(frames)
         shots = make_shots(layout, avatar.rig, 48, 40, frames, 25)
         pictures = list(render_frames(avatar, expression, rotations, shots, (1.0, 0.0, 0.0)))
-        wide, high = (2, 2) if layout == "four" else (1, 1)
+        wide, high = {"four": (2, 2), "mesh": (2, 1)}.get(layout, (1, 1))
         assert shots.picture_size == (48 * wide, 40 * high)
         assert len(pictures) == frames
         for picture in pictures:
@@ -298,6 +298,22 @@ class TestRenderFrames:
         assert [(tile.left, tile.top) for tile in tiles] == [(0, 0), (32, 0), (0, 24), (32, 24)]
         assert tiles[0].camera.position[2] > 0
         assert tiles[2].camera.position[0] < 0 < tiles[3].camera.position[0]
+
+    def test_the_mesh_stands_beside_the_splats(self):
+        avatar, expression, rotations = self.clip(1)
+        shots = make_shots("mesh", avatar.rig, 96, 80, 1, 25)
+        (picture,) = render_frames(avatar, expression, rotations, shots, (0.0, 0.0, 1.0))
+        splats, mesh = picture[:, :96].astype(int), picture[:, 96:].astype(int)
+        empty = (mesh == (0, 0, 255)).all(-1)
+        grey = (mesh == mesh[..., :1]).all(-1)
+        assert 0.05 < grey.mean() < 0.9
+        assert (grey | empty).mean() > 0.9  # edges are mixed
+        seen = (splats != (0, 0, 255)).any(-1)
+        assert (seen & grey).sum() > 0.7 * grey.sum()
+        (clear,) = render_frames(avatar, expression, rotations, shots, None)
+        assert clear.shape == (80, 192, 4)
+        assert (clear[:, 96:, 3][empty] == 0).all()
+        assert (clear[:, 96:, 3][grey] == 255).all()
 
     def test_layout_and_size_are_checked(self):
         rig = synthetic_avatar().rig
