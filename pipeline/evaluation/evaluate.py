@@ -14,7 +14,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation.clip_score import MODELS, ClipScore
 from pipeline.evaluation.expressions import Expression, expressions
 from pipeline.evaluation.figures import AvatarFigures, PoseFigures
-from pipeline.evaluation.holes import find_holes
+from pipeline.evaluation.holes import find_gaps, find_holes
 from pipeline.evaluation.outline import compare_outlines
 from pipeline.evaluation.overlays import Views, draw_over
 from pipeline.evaluation.registration import compare_places
@@ -111,7 +111,7 @@ def look_at(avatar: SplatAvatar, pose: Expression, yaw: float, size: int) -> tup
     vertices = rig.pose(pose.expression, pose.rotations)[0]
     mesh = view_mesh(rig, vertices, camera)
     splats = view_splats(avatar, vertices, camera)
-    holes = find_holes(splats.alpha, mesh.inside)
+    holes, gaps = find_holes(splats.alpha, mesh.inside), find_gaps(mesh, splats, size * pixel_width(rig, size))
     places, errors = compare_places(mesh, splats, rig, vertices, camera)
     figures = PoseFigures(
         expression=pose.name,
@@ -119,7 +119,10 @@ def look_at(avatar: SplatAvatar, pose: Expression, yaw: float, size: int) -> tup
         hole_pixels=holes.pixels,
         hole_share=holes.share,
         largest_hole=holes.largest,
+        gap_pixels=gaps.pixels,
+        gap_share=gaps.share,
+        largest_gap=gaps.largest,
         outline=compare_outlines(mesh, splats),
         places=places,
     )
-    return figures, draw_over(mesh, splats, holes.mask, errors)
+    return figures, draw_over(mesh, splats, holes.mask, gaps.mask, errors)

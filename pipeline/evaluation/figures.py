@@ -24,6 +24,11 @@ class PoseFigures:
     """Of the mesh's area, 0..1."""
     largest_hole: int
     """Pixels."""
+    gap_pixels: int
+    gap_share: float
+    """Of the mesh's area, 0..1."""
+    largest_gap: int
+    """Pixels."""
     outline: Outline
     places: Registration
 
@@ -73,6 +78,9 @@ class AvatarFigures:
             "hole_share_mean": _mean(row.hole_share for row in rows),
             "hole_share_worst": max(row.hole_share for row in rows),
             "largest_hole": max(row.largest_hole for row in rows),
+            "gap_share_mean": _mean(row.gap_share for row in rows),
+            "gap_share_worst": max(row.gap_share for row in rows),
+            "largest_gap": max(row.largest_gap for row in rows),
             "iou_mean": _mean(row.outline.iou for row in rows),
             "iou_worst": min(row.outline.iou for row in rows),
             "outline_mean": _mean(row.outline.mean for row in rows),
@@ -94,7 +102,8 @@ class AvatarFigures:
         landmark, outline, flicker = (summary[name] for name in ("landmark_mean", "outline_mean", "flicker_mean"))
         return [
             f"holes: {max(row.hole_share for row in self.poses):.2%} of the mesh in the worst view, "
-            f"{max(self.clip.hole_share):.2%} in the worst frame of the clip",
+            f"{max(self.clip.hole_share):.2%} in the worst frame of the clip; "
+            f"gaps: {max(row.gap_share for row in self.poses):.2%}",
             f"outline error {_pixels(outline)}, landmark error {_pixels(landmark)} "
             f"(a pixel is {self.millimetres_per_pixel:.2f} mm)",
             f"flicker {flicker:.2f} levels of 255; {self.clip.draw_fps:.0f} frames per second",
@@ -107,9 +116,10 @@ class AvatarFigures:
         return {**asdict(self), "summary": self.summary()}
 
 
-def by_holes(poses: Sequence[PoseFigures]) -> list[PoseFigures]:
-    """Worst first, those without a hole left out."""
-    return sorted((pose for pose in poses if pose.hole_pixels), key=lambda pose: -pose.hole_pixels)
+def by_openings(poses: Sequence[PoseFigures]) -> list[PoseFigures]:
+    """Holes and then gaps, worst first; those without either are left out."""
+    open_ones = (pose for pose in poses if pose.hole_pixels or pose.gap_pixels)
+    return sorted(open_ones, key=lambda pose: (-pose.hole_pixels, -pose.gap_pixels))
 
 
 def by_outline(poses: Sequence[PoseFigures]) -> list[PoseFigures]:

@@ -12,6 +12,7 @@ from pipeline.evaluation.views import Floats, Mask, MeshView, SplatView
 from pipeline.rendering.portrait import Picture
 
 HOLE = np.array([255, 0, 40], np.uint8)
+GAP = np.array([255, 120, 0], np.uint8)
 MESH_LINE = np.array([0, 220, 255], np.uint8)
 SPLAT_LINE = np.array([255, 210, 0], np.uint8)
 HOT = np.array([255, 0, 160], np.float32)
@@ -28,17 +29,18 @@ class Views:
     """Two pictures of one pose, (S, S, 3) uint8."""
 
     outlines: Picture
-    """Holes red, the mesh's outline blue, that of the surface splats yellow."""
+    """Holes red, gaps orange, the mesh's outline blue, that of the surface splats yellow."""
     places: Picture
     """The error of every place, dark to pink."""
 
 
-def draw_over(mesh: MeshView, splats: SplatView, holes: Mask, errors: Floats) -> Views:
+def draw_over(mesh: MeshView, splats: SplatView, holes: Mask, gaps: Mask, errors: Floats) -> Views:
     """The pictures of one pose; ``errors`` (H, W) in pixels."""
     picture = as_bytes(splats.picture)
     outlines = picture.copy()
     outlines[_line(splats.surface_alpha)] = SPLAT_LINE
     outlines[_line(mesh.coverage)] = MESH_LINE
+    outlines[gaps] = GAP
     outlines[holes] = HOLE
     return Views(outlines, heat(picture, errors / FULL_HEAT_PIXELS))
 

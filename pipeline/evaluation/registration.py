@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from pipeline.camera import Camera
 from pipeline.evaluation.views import Floats, MeshView, SplatView
@@ -25,6 +26,8 @@ DRAWN = 0.5
 HIDDEN_SHARE = 1 / 100
 """Share of the picture's width by which a landmark may lie behind what its pixel shows and still counts as seen."""
 
+GRAZING = 0.3
+"""Cosine to the camera below which a landmark's surface is seen too slantwise to be judged."""
 TOLERANCE_SHARE = 1 / 256
 """Share of the picture's side: a landmark's error is the least within that many pixels of it, so that lips and lids,
 where two surfaces that move apart meet, are not judged by which of them a pixel happens to see."""
@@ -65,6 +68,14 @@ def compare_places(
     ), errors
 
 
+def _facing(rig: Rig, vertices: Tensor, camera: Camera) -> Tensor:
+    """(L,) cosine between the surface's normal at each landmark and the way to the camera."""
+    assert rig.landmarks is not None
+    corners = vertices[rig.faces[rig.landmarks.faces].long()]
+    normals = normalize(torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), dim=-1)
+    return (normals * normalize(camera.position - corners.mean(1), dim=-1)).sum(-1)
+
+
 def _at_landmarks(
     errors: Floats, judged: np.ndarray, mesh: MeshView, rig: Rig, vertices: Tensor, camera: Camera
 ) -> tuple[list[str], Floats]:
@@ -73,8 +84,14 @@ def _at_landmarks(
         return [], np.zeros(0, np.float32)
     points = rig.landmarks.positions(vertices, rig.faces.long()) @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
     depth = points[:, 2]
+    facing = _facing(rig, vertices, camera)
     pixels = ((points / depth[:, None]) @ camera.K.T)[:, :2].floor().long()
-    within = (depth > 0) & (pixels >= 0).all(1) & (pixels < torch.tensor([camera.width, camera.height])).all(1)
+    within = (
+        (depth > 0)
+        & (facing > GRAZING)
+        & (pixels >= 0).all(1)
+        & (pixels < torch.tensor([camera.width, camera.height])).all(1)
+    )
     index = within.nonzero()[:, 0].numpy()
     x, y = pixels[within].T.numpy()
     width = camera.width * mesh.depth[y, x] / float(camera.K[0, 0])

@@ -16,7 +16,7 @@ from PIL import Image
 from pipeline.errors import UserError
 from pipeline.evaluation.evaluate import YAWS, Evaluation
 from pipeline.evaluation.expressions import FACES, TURNED
-from pipeline.evaluation.figures import AvatarFigures, PoseFigures, by_holes, by_landmarks, by_outline
+from pipeline.evaluation.figures import AvatarFigures, PoseFigures, by_landmarks, by_openings, by_outline
 from pipeline.evaluation.plots import over_time, per_expression
 from pipeline.evaluation.table import table
 from pipeline.files import whole_folder, writing
@@ -24,7 +24,7 @@ from pipeline.rendering.portrait import Picture
 
 REPORT, FIGURES = "report.html", "figures.json"
 FORMAT_VERSION = 1
-SHOWN = 4
+SHOWN = 3
 """Pictures of each kind and avatar."""
 QUALITY = 85
 
@@ -99,7 +99,10 @@ def _plots(figures: Sequence[AvatarFigures]) -> list[tuple[str, Markup]]:
     ]
     if any(pose.hole_pixels for one in figures for pose in one.poses):
         holes = per_expression(figures, lambda pose: pose.hole_share * 1000, "‰")
-        drawn.insert(0, ("Holes per expression, ‰ of the mesh in the worst view", holes))
+        drawn.append(("Holes per expression, ‰ of the mesh in the worst view", holes))
+    if any(pose.gap_pixels for one in figures for pose in one.poses):
+        gaps = per_expression(figures, lambda pose: pose.gap_share * 1000, "‰")
+        drawn.append(("Gaps per expression, ‰ of the mesh in the worst view", gaps))
     if any(any(one.clip.hole_share) for one in figures):
         holes = over_time(figures, lambda one: [share * 1000 for share in one.clip.hole_share], "‰")
         drawn.append(("Holes through the clip, ‰ of the mesh", holes))
@@ -110,9 +113,9 @@ def _galleries(evaluations: Sequence[Evaluation]) -> list[tuple[str, str, list[l
     """Title, legend, and per avatar the worst pictures first."""
     return [
         (
-            "Holes",
-            "Red is where the backdrop shines through.",
-            [_worst(one, by_holes, _told_holes, places=False) for one in evaluations],
+            "Holes and gaps",
+            "Red is where the backdrop shines through, orange where one looks past the surface into the head.",
+            [_worst(one, by_openings, _told_openings, places=False) for one in evaluations],
         ),
         (
             "Outline",
@@ -141,8 +144,16 @@ def _worst(evaluation: Evaluation, order: Order, told: Callable[[PoseFigures], s
     return shown
 
 
-def _told_holes(pose: PoseFigures) -> str:
-    return f"{pose.hole_pixels} px ({pose.hole_share:.2%}), the largest {pose.largest_hole} px"
+def _told_openings(pose: PoseFigures) -> str:
+    told = [
+        f"{pixels} px {kind} ({share:.2%}), the largest {largest} px"
+        for kind, pixels, share, largest in (
+            ("of holes", pose.hole_pixels, pose.hole_share, pose.largest_hole),
+            ("of gaps", pose.gap_pixels, pose.gap_share, pose.largest_gap),
+        )
+        if pixels
+    ]
+    return "; ".join(told)
 
 
 def _told_outline(pose: PoseFigures) -> str:

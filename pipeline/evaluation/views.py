@@ -63,6 +63,8 @@ class SplatView:
     """(H, W, 3) display sRGB 0..1 before the studio's grey."""
     alpha: Floats
     """(H, W)."""
+    depth: Floats
+    """(H, W) mean camera-space depth of what is seen, metres."""
     surface_alpha: Floats
     """(H, W) of the splats on the surface alone (`ON_THE_SURFACE`)."""
     back: Floats
@@ -141,7 +143,8 @@ def view_splats(avatar: SplatAvatar, vertices: Tensor, camera: Camera) -> SplatV
     """The splats of ``avatar`` with its rig at ``vertices`` (V, 3)."""
     mode: RasterizeMode = "classic" if avatar.config["rasterize_mode"] == "classic" else "antialiased"
     gaussians = avatar.gaussians(vertices)
-    picture, alpha = blend(gaussians, colors_seen(gaussians, camera), camera, mode)
+    depth = gaussians.means @ camera.viewmat[2, :3] + camera.viewmat[2, 3]
+    seen, alpha = blend(gaussians, torch.cat([colors_seen(gaussians, camera), depth[:, None]], dim=1), camera, mode)
     chosen = surface_splats(avatar)
     surface = Gaussians(
         gaussians.means[chosen], gaussians.quats[chosen], gaussians.scales[chosen],
@@ -152,8 +155,9 @@ def view_splats(avatar: SplatAvatar, vertices: Tensor, camera: Camera) -> SplatV
     second, _ = blend(surface, motion[:, 6:], camera, mode)
     back = np.concatenate([first, second], axis=2) / surface_alpha.clip(min=NOTHING)[..., None]
     return SplatView(
-        picture=before_grey(picture, alpha),
+        picture=before_grey(seen[..., :3], alpha),
         alpha=alpha,
+        depth=seen[..., 3] / alpha.clip(min=NOTHING),
         surface_alpha=surface_alpha,
         back=back.reshape(*alpha.shape, 3, 4),
     )

@@ -34,7 +34,7 @@ def views(mesh, splats):
     nothing = np.zeros((SIZE, SIZE, 3), np.float32)
     inside = mesh >= 0.5
     seen = MeshView(inside, mesh, inside, inside.astype(np.float32), nothing, nothing)
-    return seen, SplatView(nothing, splats, splats, np.zeros((SIZE, SIZE, 3, 4), np.float32))
+    return seen, SplatView(nothing, splats, splats, splats, np.zeros((SIZE, SIZE, 3, 4), np.float32))
 
 
 def nearer(rig, height):
@@ -73,6 +73,20 @@ def test_faces_without_splats_are_a_hole_of_their_size():
     # the backdrop is seen through both openings, of which the far one looks smaller
     expected = np.pi * (0.03 * nearer(rig, -0.095) / pixel_width(rig, SIZE)) ** 2
     assert figures.hole_pixels == figures.largest_hole == pytest.approx(expected, rel=0.25)
+
+
+def test_what_shows_the_inside_of_the_far_side_is_a_gap_and_no_hole():
+    rig = sphere(5)
+    centre = rig.vertices[rig.faces].mean(1)
+    bare = (centre[:, :2].norm(dim=1) < 0.03) & (centre[:, 2] > 0.05)
+    whole, _ = look_at(covered(rig), pose(rig), 0.0, SIZE)
+    assert whole.gap_pixels == 0
+    figures, _ = look_at(covered(rig, faces=~bare), pose(rig), 0.0, SIZE)
+    assert figures.hole_pixels == 0
+    expected = np.pi * (0.03 * nearer(rig, 0.095) / pixel_width(rig, SIZE)) ** 2
+    assert figures.gap_pixels == figures.largest_gap == pytest.approx(expected, rel=0.25)
+    behind, _ = look_at(covered(rig, faces=~bare), pose(rig), 180.0, SIZE)
+    assert behind.gap_pixels == 0
 
 
 @pytest.mark.parametrize("wider", [-2.0, 0.0, 3.0])
