@@ -130,7 +130,7 @@ def _face_share(rig: Rig, skin: Tensor, face: Tensor) -> Tensor:
 
     def spread(values: Tensor) -> Tensor:
         """Of the faces (S,) to their corners."""
-        summed = torch.zeros(len(rig.vertices)).index_add_(0, skin.flatten(), values.repeat_interleave(3))
+        summed = rig.vertices.new_zeros(len(rig.vertices)).index_add_(0, skin.flatten(), values.repeat_interleave(3))
         return summed / counts
 
     counts = torch.bincount(skin.flatten(), minlength=len(rig.vertices)).clamp_min(1)
@@ -142,7 +142,7 @@ def _face_share(rig: Rig, skin: Tensor, face: Tensor) -> Tensor:
 
 def _segments(rig: Rig, faces: Tensor) -> Tensor:
     """(V,) what is interpolated and then cut at 1, so that an eyeball of coarse rings has a sharp iris all the same."""
-    values = torch.zeros(len(rig.vertices))
+    values = rig.vertices.new_zeros(len(rig.vertices))
     values[faces[any_region(rig, TEETH)]] = TEETH_VALUE
     for eye, iris in zip(EYES, IRISES, strict=True):
         if eye in rig.regions and iris in rig.regions:
@@ -155,7 +155,7 @@ def _segments(rig: Rig, faces: Tensor) -> Tensor:
 
 def _ring_width(vertices: Tensor, ball: Tensor, iris: Tensor) -> float:
     """Radians, seen from the middle of an eyeball (B, 3), between the border of its iris (I, 3) and the next ring."""
-    inside = torch.zeros(len(vertices), dtype=torch.bool)
+    inside = ball.new_zeros(len(vertices), dtype=torch.bool)
     inside[iris] = True
     rays = torch.nn.functional.normalize(vertices - vertices[ball.unique()].mean(0), dim=-1)
     edges = torch.cat([ball[:, [0, 1]], ball[:, [1, 2]], ball[:, [2, 0]]])

@@ -81,8 +81,8 @@ class LandmarkCondition:
         assert rig.landmarks is not None
         rows = torch.tensor([known.index(name) for name in names])
         self._row = {name: row for row, name in enumerate(names)}
-        self._corners = rig.faces[rig.landmarks.faces[rows]]
-        self._barycentrics = rig.landmarks.barycentrics[rows]
+        self._corners = rig.faces.cpu()[rig.landmarks.faces.cpu()[rows]]
+        self._barycentrics = rig.landmarks.barycentrics.cpu()[rows]
         self._faces = rig.faces[solid_faces(rig)]
         self._tolerance = torch.full((len(names),), SKIN_TOLERANCE)
         self._tolerance[[self._row[f"mediapipe_{number}"] for number in LINES[0].points]] = OVAL_TOLERANCE

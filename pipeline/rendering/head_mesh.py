@@ -32,7 +32,7 @@ OVERSAMPLING = 2
 def any_region(rig: Rig, names: Sequence[str]) -> Tensor:
     """(F,) bool, faces in any of those regions that the rig has."""
     masks = [rig.regions[name] for name in names if name in rig.regions]
-    return torch.stack(masks).any(0) if masks else torch.zeros(len(rig.faces), dtype=torch.bool)
+    return torch.stack(masks).any(0) if masks else rig.faces.new_zeros(len(rig.faces), dtype=torch.bool)
 
 
 def solid_faces(rig: Rig) -> Tensor:
@@ -45,7 +45,7 @@ class MeshPainter:
 
     def __init__(self, rig: Rig) -> None:
         solid = solid_faces(rig)
-        grey = torch.full((len(rig.faces),), SKIN_GREY)
+        grey = rig.vertices.new_full((len(rig.faces),), SKIN_GREY)
         for names, value in GREYS:
             grey[any_region(rig, names)] = value
         self._faces, self._grey = rig.faces[solid], grey[solid]

@@ -6,8 +6,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CANDIDATES = 1 << 22
-"""Pixels looked at together; a single face may have more. Some 200 bytes each."""
+CANDIDATES = 1 << 20
+"""Pixels looked at together; a single face may have more. Some 300 bytes each."""
 SMALLEST_AREA, INSIDE = 1e-6, -1e-6
 """As in `cpu.mesh_kernels`."""
 NOTHING = torch.iinfo(torch.int64).max
