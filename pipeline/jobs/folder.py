@@ -166,6 +166,11 @@ class RunFolder:
         lock.release()
         return False
 
+    def lay_spare(self) -> None:
+        """Lay aside what is needed to say that the disk is full. Raises `UserError` where it is already."""
+        with writing(self.path / SPARE):
+            (self.path / SPARE).write_bytes(b"\0" * SPARE_BYTES)
+
     def free_spare(self) -> None:
         """Give back the bytes kept aside, for the last words on a full disk."""
         (self.path / SPARE).unlink(missing_ok=True)
@@ -174,7 +179,7 @@ class RunFolder:
         return FileLock(self.path / LOCK, timeout=timeout, thread_local=False)
 
     def _mend(self) -> None:
-        """Cut off the torn last line of the events, and lay aside what is needed to say that the disk is full."""
+        """Cut off the torn last line of the events."""
         with open(self.path / EVENTS, "ab+") as file:
             size = file.seek(0, os.SEEK_END)
             start = max(0, size - 2 * LARGEST_EVENT)
@@ -182,7 +187,6 @@ class RunFolder:
             tail = file.read()
             if tail and not tail.endswith(b"\n"):
                 file.truncate(start + tail.rfind(b"\n") + 1)
-        (self.path / SPARE).write_bytes(b"\0" * SPARE_BYTES)
 
     def _written_state(self) -> RunState:
         try:

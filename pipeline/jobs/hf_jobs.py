@@ -26,6 +26,7 @@ from pipeline.hub.errors import HubError, explained
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import LOCK, SPARE, RunFolder
 from pipeline.jobs.state import STATE, RunState
+from pipeline.stages.recipes import RECIPES
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "animportrait3d-runs"
@@ -165,13 +166,23 @@ def fetch_result(handed: HandedOver, token: str, path: Path) -> Path:
 
 
 def command_for_own_machine(config: RunConfig) -> str:
-    """What somebody types to make the same run on a machine of their own."""
+    """What somebody types to make the same run on a machine of their own; folders of this machine are left out."""
+    from pipeline.pretrained import base_model, controlnet_of  # diffusers takes seconds to import
+
+    resolution, usual = config.refinement.resolution, RECIPES[config.recipe].resolution
     words = ["python", "-m", "pipeline", "create", config.prompt, "--refine", "--recipe", config.recipe]
     words += ["--seed", str(config.seed)] if config.seed else []
     for name, value in config.attributes.items():
         words += ["--set", f"{name}={value}"]
     words += ["--head", config.head] if config.head != "anny" else []
     words += ["--steps-scale", f"{config.num_steps_scale:g}"] if config.num_steps_scale != 1 else []
+    words += ["--resolution", str(resolution)] if resolution != usual else []
+    models = {
+        "--model": (config.model, base_model()),
+        "--controlnet": (config.controlnet, controlnet_of(config.recipe)),
+    }
+    for flag, (model, ours) in models.items():
+        words += [flag, model] if model != ours and not Path(model).is_absolute() else []
     return shlex.join([*words, "--out", "head"])
 
 

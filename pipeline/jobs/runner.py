@@ -86,6 +86,7 @@ def _guarded(journal: RunJournal) -> None:
 
 def _work(journal: RunJournal) -> None:
     folder, config = journal.run, journal.config
+    folder.lay_spare()
     folder.tell("start", **{name: getattr(journal.state, name) for name in ("pid", "host")})
     _use_threads(config)
     if not folder.start.is_dir():
@@ -128,8 +129,9 @@ def _make_video(journal: RunJournal) -> None:
 
 def _end(journal: RunJournal, status: str, sentence: str) -> None:
     journal.run.free_spare()
-    with suppress(UserError):  # no room even for this: a reader finds that nobody works on it
+    with suppress(UserError):  # no room even for this
         journal.run.tell(status, sentence=sentence)
+    with suppress(UserError):  # nor for this: a reader finds that nobody works on it
         journal.update(status=status, sentence=sentence, pid=0, seconds_left=None)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from pipeline.avatar import SplatAvatar
-from pipeline.avatar_folder import load_avatar_folder
+from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
 from pipeline.jobs import RunConfig, RunFolder
 from pipeline.jobs.journal import RunJournal
 from pipeline.recipe import Recipe
@@ -33,11 +33,14 @@ def fake_config(**values) -> RunConfig:
 
 def new_run(folder: Path, **values) -> RunFolder:
     """A run whose start is made already."""
-    from pipeline.avatar_folder import save_avatar_folder
-
     run = RunFolder.create(folder, fake_config(**values))
-    save_avatar_folder(synthetic_avatar(60), RECIPE, run.start)
+    save_start(run.start)
     return run
+
+
+def save_start(folder: Path) -> None:
+    """What the prior would make of the sentence."""
+    save_avatar_folder(synthetic_avatar(60), RECIPE, folder)
 
 
 def fake_refined(journal: RunJournal, config: RunConfig, seconds: float = 0.0) -> tuple[SplatAvatar, Recipe]:

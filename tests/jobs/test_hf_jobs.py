@@ -127,6 +127,7 @@ def test_the_command_for_ones_own_machine_is_one_that_it_understands():
     options = command_parser().parse_args(words[3:])
     assert (options.prompt, options.seed, options.set) == ("it's a man", 3, ["hair.style=bob"])
     assert (options.refine, options.recipe, options.steps_scale) == (True, "animportrait3d", 0.25)
+    assert (options.model, options.controlnet, options.resolution) == ("owner/base", "owner/c", None)
 
 
 def test_a_mirror_brings_a_run_to_another_machine_and_back(tmp_path, monkeypatch):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import resource
 import threading
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -110,6 +112,34 @@ def test_a_full_disk_is_said_and_the_checkpoint_before_it_is_gone_on_from(tmp_pa
     assert state.status == "failed"
     assert "is full; free some space" in state.sentence
     without_models(monkeypatch)
+    assert run(folder.path).status == "finished"
+    assert result(folder) == unbroken
+
+
+@contextmanager
+def largest_file(size):
+    """The system refuses to let any file of this process grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("spare", [100, 64 * 1024])
+def test_where_the_system_writes_no_more_the_run_says_so_and_keeps_what_it_had(tmp_path, unbroken, monkeypatch, spare):
+    """At a checkpoint, or before anything is done."""
+    monkeypatch.setattr("pipeline.jobs.folder.SPARE_BYTES", spare)
+    folder = new_run(tmp_path / "run")
+    run(folder.path, stop=stop_after(6))
+    kept = {path.name: path.read_bytes() for path in folder.checkpoints.iterdir()}
+    with largest_file(1800):
+        state = run(folder.path)
+    assert state.status == "failed"
+    assert "is full; free some space" in state.sentence
+    assert folder.state().status == "failed"
+    assert {path.name: path.read_bytes() for path in folder.checkpoints.iterdir()} == kept
     assert run(folder.path).status == "finished"
     assert result(folder) == unbroken
 
