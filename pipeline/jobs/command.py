@@ -12,6 +12,7 @@ from pipeline.avatar_folder import check_target, load_avatar_folder, save_avatar
 from pipeline.errors import UserError
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder, new_id
+from pipeline.jobs.making import is_helper, is_one_of_several
 from pipeline.jobs.runner import run
 from pipeline.jobs.signals import StopRequests
 from pipeline.jobs.state import RunState
@@ -33,6 +34,8 @@ def create_refined(options: argparse.Namespace, attributes: dict[str, str]) -> i
     """Start a run, or go on with one, and show how far it is; the exit code."""
     if options.out is not None:
         check_target(options.out)
+    if options.resume is None and is_one_of_several():
+        raise UserError("several processes go on with a run that is there: name it after --resume")
     folder = RunFolder(options.resume) if options.resume is not None else _new_run(options, attributes)
     print(f"run {folder.path}", flush=True)
     with StopRequests() as requests:
@@ -46,7 +49,8 @@ def create_refined(options: argparse.Namespace, attributes: dict[str, str]) -> i
     if state.status == "stopped":
         print(state.sentence, file=sys.stderr)
         return requests.exit_code
-    _tell_result(folder, options.out)
+    if not is_helper():
+        _tell_result(folder, options.out)
     return 0
 
 

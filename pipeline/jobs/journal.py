@@ -111,6 +111,9 @@ class RunJournal(Journal):
     def pause(self) -> None:
         """Raise `Interrupted` when it is time to stop; a slice of time always does one piece of work at least."""
         self.heed_stop()
+        if self._mirror is not None and time.monotonic() - self._kept > self.config.checkpoint_seconds:
+            self._mirror.send()
+            self._kept = time.monotonic()
         had_piece = self._pieces > 0
         if self._is_time_up(self._end_piece()) and had_piece:
             raise Interrupted("stopped between two steps")

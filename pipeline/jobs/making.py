@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
@@ -10,8 +13,13 @@ from accelerate import Accelerator
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
 from pipeline.jobs.config import RunConfig
+from pipeline.jobs.folder import RunFolder
 from pipeline.jobs.journal import RunJournal
 from pipeline.recipe import Recipe
+from pipeline.stages.journal import Interrupted, Journal
+
+if TYPE_CHECKING:
+    from pipeline.animportrait3d import AnimPortrait3DPipeline
 
 
 def make_start(config: RunConfig, folder: Path) -> None:
@@ -24,26 +32,50 @@ def make_start(config: RunConfig, folder: Path) -> None:
 
 def refined(journal: RunJournal, config: RunConfig) -> tuple[SplatAvatar, Recipe]:
     """The head of ``out/start`` after all phases of the recipe, from where the journal has it; and what made it."""
-    from pipeline.pretrained import load_pipeline
-
     run = journal.run
     journal.update(phase="models", step=0, steps=0)
-    device, dtype = device_of(config), dtype_of(config)
-    run.tell("device", device=str(device), dtype=str(dtype))
-    pipeline = load_pipeline(config.model, config.controlnet, recipe=config.recipe, device=device, dtype=dtype)
+    run.tell("device", device=str(device_of(config)), dtype=str(dtype_of(config)))
+    pipeline = _loaded(config)
     journal.heed_stop()
-    accelerator = Accelerator(cpu=device.type == "cpu")
-    avatar = pipeline.refine(load_avatar_folder(run.start), config.prompt, config.refinement, accelerator, journal)
+    avatar = _refine(pipeline, run, config, journal)
     start = Recipe.from_json((run.start / "recipe.json").read_text(encoding="utf-8"))
     notes = [str(event["sentence"]) for event in run.events() if event["kind"] == "note"]
     return avatar, start.refined(pipeline.refinement(config.refinement, config.num_steps_scale), notes)
 
 
+def assist(run: RunFolder, config: RunConfig) -> None:
+    """Help the first process with its refinement, to which all the rest of the run is left."""
+    with suppress(Interrupted):
+        _refine(_loaded(config), run, config, Journal())
+
+
+def is_helper() -> bool:
+    """Whether this is one of several processes, and not the first."""
+    return int(os.environ.get("RANK", "0")) > 0
+
+
+def is_one_of_several() -> bool:
+    """Whether several processes work on the run."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _loaded(config: RunConfig) -> AnimPortrait3DPipeline:
+    from pipeline.pretrained import load_pipeline
+
+    return load_pipeline(
+        config.model, config.controlnet, recipe=config.recipe, device=device_of(config), dtype=dtype_of(config)
+    )
+
+
+def _refine(pipeline: AnimPortrait3DPipeline, run: RunFolder, config: RunConfig, journal: Journal) -> SplatAvatar:
+    accelerator = Accelerator(cpu=device_of(config).type == "cpu")  # waits until every process is here
+    return pipeline.refine(load_avatar_folder(run.start), config.prompt, config.refinement, accelerator, journal)
+
+
 def device_of(config: RunConfig) -> torch.device:
     """Where the run is worked on here."""
-    if config.device != "auto":
-        return torch.device(config.device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    is_cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if is_cuda else torch.device("cpu")
 
 
 def dtype_of(config: RunConfig) -> torch.dtype:

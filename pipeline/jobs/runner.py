@@ -3,6 +3,7 @@ Hub's machines all call it."""
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,17 +14,19 @@ import numba
 import torch
 
 from pipeline.animate import AnimationSettings, animate_to_video
+from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
 from pipeline.errors import UserError
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder
 from pipeline.jobs.journal import RunJournal, Watch
-from pipeline.jobs.making import make_start, refined
+from pipeline.jobs.making import assist, is_helper, is_one_of_several, make_start, refined
 from pipeline.jobs.mirror import Mirror
 from pipeline.jobs.state import RunState
 from pipeline.jobs.troubles import disk_sentence, is_disk_full, is_out_of_memory, memory_sentence
 from pipeline.motion import load_motion
 from pipeline.motion.editing import trim
+from pipeline.recipe import Recipe
 from pipeline.stages.journal import Interrupted
 
 CLIP = Path(__file__).parents[2] / "examples" / "motions" / "talk.npz"
@@ -45,7 +48,13 @@ def run(
     sentence, and may be resumed; our own defects are raised besides. ``mirror``: see `Mirror`. Raises
     `UserError` when there is no run, or
     somebody else works on it.
+
+    Started by ``accelerate launch`` or ``torchrun``, the first of several processes does all this, and the others help.
     """
+    if is_helper():
+        folder = RunFolder.open(path)
+        assist(folder, folder.config())
+        return folder.state()
     copy = None if mirror is None else Mirror(path, mirror)
     if copy is not None:
         copy.fetch()
@@ -93,16 +102,10 @@ def _work(journal: RunJournal) -> None:
         journal.update(phase="start", step=0, steps=0)
         make_start(config, folder.start)
     journal.heed_stop()
-    try:
-        avatar, recipe = refined(journal, _with_batch(config, journal.state.batch))
-    except Exception as error:
-        batch = journal.state.batch or config.refinement.batch
-        if not is_out_of_memory(error) or batch == 1:
-            raise
+    while (made := _refined_if_memory_suffices(journal)) is None:
+        gc.collect()
         torch.cuda.empty_cache()
-        journal.note(f"memory did not suffice for {batch} pictures at once; going on with {batch // 2}")
-        journal.update(batch=batch // 2)
-        avatar, recipe = refined(journal, _with_batch(config, batch // 2))
+    avatar, recipe = made
     journal.update(phase="avatar", step=0, steps=0)
     save_avatar_folder(avatar, recipe, folder.avatar)
     journal.heed_stop()
@@ -112,6 +115,24 @@ def _work(journal: RunJournal) -> None:
     for leftover in (folder.checkpoints, folder.targets):
         shutil.rmtree(leftover, ignore_errors=True)
     folder.free_spare()
+
+
+def _refined_if_memory_suffices(journal: RunJournal) -> tuple[SplatAvatar, Recipe] | None:
+    """The refined head; None when memory was short, and half as many pictures at once may be tried now."""
+    config, batch = journal.config, journal.state.batch
+    try:
+        return refined(journal, config if batch is None else _in_small_parts(config, batch))
+    except Exception as error:
+        batch = batch or config.refinement.batch
+        if not is_out_of_memory(error) or batch == 1 or is_one_of_several():
+            raise
+        journal.note(f"Memory did not suffice for {batch} pictures at once; it goes on with {batch // 2}.")
+        journal.update(batch=batch // 2)
+        return None  # the error, and with it what it holds on to, is gone when the next attempt begins
+
+
+def _in_small_parts(config: RunConfig, batch: int) -> RunConfig:
+    return replace(config, refinement=replace(config.refinement, batch=batch, rows=batch))
 
 
 def _make_video(journal: RunJournal) -> None:
@@ -133,10 +154,6 @@ def _end(journal: RunJournal, status: str, sentence: str) -> None:
         journal.run.tell(status, sentence=sentence)
     with suppress(UserError):  # nor for this: a reader finds that nobody works on it
         journal.update(status=status, sentence=sentence, pid=0, seconds_left=None)
-
-
-def _with_batch(config: RunConfig, batch: int | None) -> RunConfig:
-    return config if batch is None else replace(config, refinement=replace(config.refinement, batch=batch))
 
 
 def _use_threads(config: RunConfig) -> None:

@@ -152,7 +152,9 @@ class RefinementConfig:
     edit_pool: int = 200
     """Pairs of pose and view for which SDEdit targets are made ahead of a phase, and drawn from."""
     batch: int = 8
-    """Most shots that the diffusion model sees at once."""
+    """Most shots that the diffusion model edits at once."""
+    rows: int | None = None
+    """Most rows of one call of the UNet while distilling; None takes all of a step at once, which is quickest."""
     sh_degree: int = 0
     background: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Behind the head, display sRGB."""

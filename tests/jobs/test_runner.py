@@ -153,7 +153,7 @@ def test_where_the_system_writes_no_more_the_run_says_so_and_keeps_what_it_had(t
         RuntimeError("[enforce fail at alloc_cpu.cpp:125] err == 0. DefaultCPUAllocator: can't allocate memory: you"),
     ],
 )
-def test_short_of_memory_it_takes_half_as_many_pictures_at_once_and_then_says_so(tmp_path, monkeypatch, error):
+def test_short_of_memory_it_takes_ever_fewer_pictures_at_once_and_then_says_so(tmp_path, monkeypatch, error):
     batches = []
 
     def hungry(journal, config):
@@ -163,12 +163,12 @@ def test_short_of_memory_it_takes_half_as_many_pictures_at_once_and_then_says_so
     without_models(monkeypatch, hungry)
     folder = new_run(tmp_path / "run")
     state = run(folder.path)
-    assert batches == [8, 4]
+    assert batches == [8, 4, 2, 1]
     assert state.status == "failed"
-    assert "memory does not suffice, even for 4 pictures at once" in state.sentence
+    assert "memory does not suffice, even for 1 picture at once" in state.sentence
     without_models(monkeypatch)
     assert run(folder.path).status == "finished"
-    assert folder.state().batch == 4
+    assert folder.state().batch == 1
 
 
 def test_our_own_defect_is_recorded_and_raised(tmp_path, monkeypatch):
