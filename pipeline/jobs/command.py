@@ -37,7 +37,8 @@ def create_refined(options: argparse.Namespace, attributes: dict[str, str]) -> i
     if options.resume is None and is_one_of_several():
         raise UserError("several processes go on with a run that is there: name it after --resume")
     folder = RunFolder(options.resume) if options.resume is not None else _new_run(options, attributes)
-    print(f"run {folder.path}", flush=True)
+    if not is_helper():
+        print(f"run {folder.path}", flush=True)
     with StopRequests() as requests:
         try:
             state = run(folder.path, stop=requests.asked, watch=_Progress(), mirror=options.mirror)

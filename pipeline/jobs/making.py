@@ -7,7 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import diffusers.utils.logging
 import torch
+import transformers.utils.logging
 from accelerate import Accelerator
 
 from pipeline.avatar import SplatAvatar
@@ -62,6 +64,8 @@ def is_one_of_several() -> bool:
 def _loaded(config: RunConfig) -> AnimPortrait3DPipeline:
     from pipeline.pretrained import load_pipeline
 
+    diffusers.utils.logging.disable_progress_bar()  # of a dozen files in a folder; a log is none the better for it
+    transformers.utils.logging.disable_progress_bar()
     return load_pipeline(
         config.model, config.controlnet, recipe=config.recipe, device=device_of(config), dtype=dtype_of(config)
     )
