@@ -165,3 +165,8 @@ def test_what_is_made_fast_answers_the_same():
     inputs = _inputs(2)
     expected = toy_model().predict_noise(*inputs)
     assert torch.equal(for_speed(toy_model()).predict_noise(*inputs), expected)
+
+
+def test_attention_is_pytorchs_own(tiny):
+    processors = [*tiny.unet.attn_processors.values(), *tiny.controlnet.attn_processors.values()]
+    assert {type(processor).__name__ for processor in processors} == {"AttnProcessor2_0"}
