@@ -73,9 +73,7 @@ class _Fit:
         self.sampler = ViewSampler(avatar.rig, phase, config, motion_pool(avatar.rig, phase))
         self.unit = headstudio_unit(avatar.rig.vertices)
         if config.learning_rates.shape and not self.training.has_shape:
-            journal.note(
-                "The shape of this head is not known to its model, or is that of a portrait; it stays as it is."
-            )
+            main_decides(partial(journal.note, UNKNOWN_SHAPE), accelerator)
         self.objective: Objective
         if phase.method == "sdedit":
             folder = main_answers(lambda: journal.folder(phase.name), accelerator)
