@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, overload
+from dataclasses import dataclass
+from typing import Literal, overload
 
 import torch
 from accelerate import Accelerator
@@ -15,29 +15,24 @@ from diffusers import (
     SchedulerMixin,
     UNet2DConditionModel,
 )
-from diffusers.loaders import StableDiffusionLoraLoaderMixin
-from diffusers.utils import BaseOutput, is_peft_available
+from diffusers.utils import BaseOutput
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
 from pipeline.guidance.diffusion import DiffusionModel, for_speed
 from pipeline.guidance.guidance import Guidance
-from pipeline.guidance.prompts import PromptTable
 from pipeline.guidance.text import clip_encoder
 from pipeline.heads.rig import Rig
-from pipeline.hub.model_files import told_source
 from pipeline.pipeline_checks import check_inputs, check_refinable
 from pipeline.priors import ProceduralPrior
 from pipeline.recipe import Recipe, Refinement
+from pipeline.refining import condition_of, prompt_table, refinement_config
 from pipeline.saved_pipeline import SavedPipeline
 from pipeline.stages.config import RefinementConfig
 from pipeline.stages.journal import Interrupted, Journal
-from pipeline.stages.recipes import RECIPES
+from pipeline.stages.refinement import refine as refine_avatar
 from pipeline.step_callback import StepCallback, Steps, WatchedJournal
-
-if TYPE_CHECKING:
-    from pipeline.guidance.conditions import Condition
 
 
 @dataclass
@@ -50,7 +45,7 @@ class AnimPortrait3DOutput(BaseOutput):
     """What each was made from: enough to make it again."""
 
 
-class AnimPortrait3DPipeline(SavedPipeline, StableDiffusionLoraLoaderMixin):
+class AnimPortrait3DPipeline(SavedPipeline):
     """Text to animatable head.
 
     Only ``prior``, the built-in one where none is given, is needed: it reads the prompt as attributes and dresses the
@@ -87,12 +82,6 @@ class AnimPortrait3DPipeline(SavedPipeline, StableDiffusionLoraLoaderMixin):
     @interrupt.setter
     def interrupt(self, wanted: bool) -> None:
         self._interrupt = wanted
-
-    def load_lora_weights(self, *arguments: Any, **options: Any) -> None:
-        """diffusers' own; the usual LCM and Hyper-SD LoRAs for Stable Diffusion 1.5 fit. Needs the package peft."""
-        if not is_peft_available():
-            raise UserError("a LoRA needs the package peft: pip install peft")
-        super().load_lora_weights(*arguments, **options)
 
     def enable_vae_slicing(self) -> None:
         """Let the VAE work on one picture at a time: slower, for a GPU with little memory."""
@@ -151,7 +140,8 @@ class AnimPortrait3DPipeline(SavedPipeline, StableDiffusionLoraLoaderMixin):
         processes, which then share the views of each step. ``journal`` keeps the refinement, and resumes it.
 
         ``callback_on_step_end`` is called after "understand" and "build" of each prompt and after each step of the
-        refinement (`StepCallback`). Interrupted, the head is returned as it is by then.
+        refinement (`StepCallback`), in the first process alone. Interrupted, that one returns the head as it is by
+        then, and `interrupt` stays set.
 
         Raises `UserError` when a prompt is empty, too long or not understood at all, an attribute is unknown, the
         model of the head is missing, or the components to refine with are.
@@ -160,7 +150,7 @@ class AnimPortrait3DPipeline(SavedPipeline, StableDiffusionLoraLoaderMixin):
         prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
         seed = seed if generator is None else generator.initial_seed() % 2**32
         check_inputs(prompts, seed)
-        config = _config(recipe, num_steps_scale, resolution, negative_prompt, seed)
+        config = refinement_config(recipe, num_steps_scale, resolution, negative_prompt, seed)
         if refine:
             check_refinable(self.components, config.condition, config.recipe)
         self._interrupt = False
@@ -186,6 +176,7 @@ class AnimPortrait3DPipeline(SavedPipeline, StableDiffusionLoraLoaderMixin):
                         avatar, sentence, config, accelerator, watched, abstract_prompt=abstract_prompt
                     )
                 except Interrupted:
+                    self._interrupt = True  # in every process, whoever asked for it
                     avatar = avatar if watched.avatar is None else copy.deepcopy(watched.avatar).cpu()
                 finally:
                     watched.close()
@@ -216,17 +207,21 @@ class AnimPortrait3DPipeline(SavedPipeline, StableDiffusionLoraLoaderMixin):
         ``journal`` keeps what has come, and an earlier attempt's is gone on from. Raises `Interrupted` when the journal
         says so, and `UserError` when components are missing or an optimisation has left the numbers.
         """
-        from pipeline.stages.refinement import refine
-
         check_refinable(self.components, config.condition, config.recipe)
-        accelerator, journal = accelerator or Accelerator(), journal or Journal()
-        if accelerator.num_processes > 1 and self.device != accelerator.device:
+        accelerator = accelerator or Accelerator(cpu=self._execution_device.type == "cpu")
+        if accelerator.num_processes > 1 and not getattr(self, "_all_hooks", None):
             self.to(accelerator.device)
+        if accelerator.device.type != self._execution_device.type:
+            raise UserError(
+                f"the accelerator is for {accelerator.device.type} and the diffusion model on "
+                f"{self._execution_device.type}; move it first: pipe.to(accelerator.device)"
+            )
+        journal = journal or Journal()
         guidance = self.guidance(avatar.rig, prompt, config, abstract_prompt, journal.note)
         try:
             with torch.enable_grad():
                 start = copy.deepcopy(avatar).to(guidance.model.device)
-                return refine(start, guidance, config, accelerator, journal).cpu()
+                return refine_avatar(start, guidance, config, accelerator, journal).cpu()
         finally:
             self.maybe_free_model_hooks()
 
@@ -240,16 +235,10 @@ class AnimPortrait3DPipeline(SavedPipeline, StableDiffusionLoraLoaderMixin):
     ) -> Guidance:
         """What the stages are guided by: the components, every text of a refinement encoded, and the conditions."""
         device = self._execution_device
-        table = PromptTable(
-            clip_encoder(self.tokenizer, self.text_encoder, note, device),
-            prompt,
-            abstract_prompt,
-            "after" if config.recipe == "headstudio" else "before",
-        )
-        table.encode_all(config)
-        model = DiffusionModel(self.unet, self.vae, self.scheduler, self.controlnet, device=device, rows=None)
-        condition = condition_of(rig, config.condition)
-        return Guidance(for_speed(model), self.scheduler, table, condition)
+        encode = clip_encoder(self.tokenizer, self.text_encoder, note, device)
+        model = DiffusionModel(self.unet, self.vae, self.scheduler, self.controlnet, device=device, rows=config.rows)
+        prompts = prompt_table(encode, prompt, config, abstract_prompt)
+        return Guidance(for_speed(model), self.scheduler, prompts, condition_of(rig, config))
 
     def refinement(
         self,
@@ -259,36 +248,7 @@ class AnimPortrait3DPipeline(SavedPipeline, StableDiffusionLoraLoaderMixin):
         abstract_prompt: str | None = None,
     ) -> Refinement:
         """What a recipe tells of a refinement by this pipeline."""
-        models = {
-            name: told_source(str(getattr(getattr(self, name).config, "_name_or_path", "")), name)
-            for name in ("unet", "vae", "text_encoder", "controlnet")
-        }
-        models["scheduler"] = type(self.scheduler).__name__
+        models = {**self.models, "scheduler": type(self.scheduler).__name__}
         return Refinement(
             config.recipe, float(num_steps_scale), config.resolution, models, negative_prompt, abstract_prompt
         )
-
-
-def condition_of(rig: Rig, kind: str) -> Condition:
-    """What a ControlNet of a kind is shown of a rig."""
-    from pipeline.guidance.conditions import HeadCondition
-
-    if kind == "normals":
-        return HeadCondition(rig)
-    from pipeline.guidance.landmark_condition import LandmarkCondition
-
-    return LandmarkCondition(rig)
-
-
-def _config(
-    recipe: str, num_steps_scale: float, resolution: int | None, negative_prompt: str | None, seed: int
-) -> RefinementConfig:
-    """The recipe with what the caller asked for. Raises `UserError` for values that cannot be."""
-    if recipe not in RECIPES:
-        raise UserError(f"recipe is {recipe!r}; it is one of {', '.join(RECIPES)}")
-    config = replace(RECIPES[recipe].scaled(num_steps_scale), seed=seed)
-    if resolution is not None:
-        config = replace(config, resolution=resolution)
-    if negative_prompt is not None:
-        config = replace(config, phases=tuple(replace(phase, negative=negative_prompt) for phase in config.phases))
-    return config

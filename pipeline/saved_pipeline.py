@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from diffusers import AutoencoderKL, ControlNetModel, DiffusionPipeline
+from diffusers.loaders import StableDiffusionLoraLoaderMixin
+from diffusers.utils import is_peft_available
 from huggingface_hub import HfApi
 
-from pipeline.hub.card import CHECKPOINT_CARD
-from pipeline.hub.model_files import Source, fetch_pipeline, load_component, read_index
+from pipeline.errors import UserError
+from pipeline.hub.checkpoint_card import checkpoint_card
+from pipeline.hub.model_files import Source, fetch_pipeline, load_component, read_index, told_source
 from pipeline.pipeline_checks import check_components, check_index
 
 SHARED_OPTIONS = ("dtype", "variant", "cache_dir", "token", "local_files_only", "force_download")
@@ -18,8 +21,23 @@ SHARED_OPTIONS = ("dtype", "variant", "cache_dir", "token", "local_files_only", 
 PUSH_OPTIONS = ("repo_id", "commit_message", "private", "token", "create_pr")
 
 
-class SavedPipeline(DiffusionPipeline):
+class SavedPipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
     """Loads Stable Diffusion's repositories too, brings no code and no file twice, and saves with a card."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loras: list[str] = []
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Component of the diffusion model, or LoRA → where it came from, as a recipe tells it."""
+        parts = {name: getattr(self, name, None) for name in ("unet", "vae", "text_encoder", "controlnet")}
+        told = {
+            name: told_source(getattr(part.config, "_name_or_path", ""), name)
+            for name, part in parts.items()
+            if part is not None
+        }
+        return told | {f"lora {number}": place for number, place in enumerate(self._loras, 1)}
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
@@ -75,6 +93,19 @@ class SavedPipeline(DiffusionPipeline):
         )
         return str(folder)
 
+    def load_lora_weights(self, *arguments: Any, **options: Any) -> None:
+        """diffusers' own; the usual LCM and Hyper-SD LoRAs for Stable Diffusion 1.5 fit. Needs the package peft."""
+        if not is_peft_available():
+            raise UserError("a LoRA needs the package peft: pip install peft")
+        super().load_lora_weights(*arguments, **options)
+        place = arguments[0] if arguments else options.get("pretrained_model_name_or_path_or_dict")
+        self._loras.append(told_source(place if isinstance(place, str | Path) else "", "lora"))
+
+    def unload_lora_weights(self, *arguments: Any, **options: Any) -> None:
+        """diffusers' own."""
+        super().unload_lora_weights(*arguments, **options)
+        self._loras.clear()
+
     def save_pretrained(
         self, save_directory: str | Path, *arguments: Any, push_to_hub: bool = False, **options: Any
     ) -> None:
@@ -87,7 +118,7 @@ class SavedPipeline(DiffusionPipeline):
         super().save_pretrained(save_directory, *arguments, **options)  # type: ignore[misc]
         card = Path(save_directory) / "README.md"
         if not card.exists():
-            card.write_text(CHECKPOINT_CARD, encoding="utf-8")
+            card.write_text(checkpoint_card(self.models), encoding="utf-8")
         if push_to_hub:
             self.push_to_hub(**{"repo_id": Path(save_directory).name, **pushed})
 

@@ -8,6 +8,8 @@ import numba
 import pytest
 import torch
 from diffusers import LCMScheduler
+from diffusers.loaders import StableDiffusionLoraLoaderMixin
+from huggingface_hub import ModelCard
 from PIL import Image
 
 from pipeline import AnimPortrait3DPipeline, UserError
@@ -89,6 +91,9 @@ def test_from_the_hub_to_a_video_and_again_from_what_was_saved(hub, tmp_path, st
     assert (tmp_path / "head.mp4").stat().st_size > 1000
 
     pipe.save_pretrained(tmp_path / "saved")
+    card = ModelCard.load(tmp_path / "saved" / "README.md")
+    assert card.data.license == "creativeml-openrail-m"
+    assert card.data.base_model == ["ann/base", "ann/controlnet"]
     again = AnimPortrait3DPipeline.from_pretrained(tmp_path / "saved", local_files_only=True)
     again.set_progress_bar_config(disable=True)
     assert same(again(PROMPT, **SHORT).avatars[0], avatar)
@@ -226,8 +231,28 @@ def test_what_is_missing_to_refine_is_named(pipe):
         pipe(PROMPT, refine=True)
 
 
+def test_a_licensed_head_is_refined_and_stored_without_its_model(pipe, models, tmp_path):
+    output = pipe(PROMPT, **{**SHORT, "num_steps_scale": 0.001}, head="flame")
+    avatar = output.avatars[0]
+    assert avatar.rig.model.release == "flame2023"
+    save_avatar_folder(avatar, output.recipes[0], tmp_path / "avatar")
+    assert same(load_avatar_folder(tmp_path / "avatar"), avatar)
+    assert not (tmp_path / "avatar" / "avatar.glb").exists()
+
+
+def test_a_lora_is_told(pipe, monkeypatch):
+    monkeypatch.setattr(StableDiffusionLoraLoaderMixin, "load_lora_weights", lambda *_, **__: None)
+    monkeypatch.setattr(StableDiffusionLoraLoaderMixin, "unload_lora_weights", lambda *_, **__: None)
+    monkeypatch.setattr("pipeline.saved_pipeline.is_peft_available", lambda: True)
+    pipe.load_lora_weights("latent-consistency/lcm-lora-sdv1-5")
+    config = RECIPES["animportrait3d"]
+    assert pipe.refinement(config).models["lora 1"] == "latent-consistency/lcm-lora-sdv1-5"
+    pipe.unload_lora_weights()
+    assert "lora 1" not in pipe.refinement(config).models
+
+
 def test_a_lora_without_peft_is_one_sentence(pipe, monkeypatch):
-    monkeypatch.setattr("pipeline.animportrait3d.is_peft_available", lambda: False)
+    monkeypatch.setattr("pipeline.saved_pipeline.is_peft_available", lambda: False)
     with pytest.raises(UserError, match="pip install peft"):
         pipe.load_lora_weights("latent-consistency/lcm-lora-sdv1-5")
 

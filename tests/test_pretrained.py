@@ -255,4 +255,5 @@ def test_a_recipe_tells_no_path_of_this_machine():
     snapshot = Path.home() / "hub" / "models--ann--base" / "snapshots" / ("ab" * 20)
     assert told_source(str(snapshot / "unet"), "unet") == f"ann/base@{'ab' * 20}"
     assert told_source("/home/ann/models/mine/unet", "unet") == "mine"
+    assert told_source("latent-consistency/lcm-lora-sdv1-5", "lora") == "latent-consistency/lcm-lora-sdv1-5"
     assert told_source("", "unet") == "made in this process"

@@ -18,28 +18,6 @@ FOLDER = "avatars"
 """Folder of the data set that holds one folder per avatar."""
 BEGIN, END = "<!-- animportrait3d: heads, kept up to date -->", "<!-- animportrait3d: end -->"
 TAGS = ("animportrait3d", "3d", "gaussian-splatting", "talking-head", "avatar")
-CHECKPOINT_CARD = """---
-license: apache-2.0
-library_name: diffusers
-tags:
-- animportrait3d
-- text-to-3d
-- gaussian-splatting
-- talking-head
----
-# AnimPortrait3D pipeline
-
-From a sentence to a rigged 3D head of Gaussian splats. The classes are those of AnimPortrait3D on the web, whose folder
-must be on Python's path; nothing of this repository is executed.
-
-```python
-from pipeline import AnimPortrait3DPipeline
-
-pipe = AnimPortrait3DPipeline.from_pretrained("OWNER/NAME")  # this repository
-avatar = pipe("an old man with a long beard", seed=0).avatars[0]
-```
-"""
-"""README.md of a saved pipeline."""
 FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*\n?", re.DOTALL | re.MULTILINE)
 ROW = re.compile(rf"^\| !\[[^\]\n]*\]\({FOLDER}/([^/)\n]+)/preview\.png\) \|.*\| ([\w.-]+) \|$", re.MULTILINE)
 """One avatar in the table: its folder and, last, its licence. No part of it leaves its line: looked for in a stranger's

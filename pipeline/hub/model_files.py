@@ -76,15 +76,17 @@ class Source:
         return f"{place}@{self.revision}" if self.revision else place
 
 
-def told_source(path: str, component: str) -> str:
+def told_source(path: str | Path, component: str) -> str:
     """What a recipe tells of the place that a component was loaded from: repository and commit, or the folder's name.
 
     ``path`` as diffusers keeps it, a folder of the Hub's cache or any other; nothing else of it is told, since it names
     places of this machine.
     """
-    found = SNAPSHOT.search(path)
+    found = SNAPSHOT.search(str(path))
     if found is not None:
         return f"{found['owner']}/{found['name']}@{found['commit']}"
+    if HUB_NAME.fullmatch(str(path)) and not Path(path).exists():
+        return str(path)
     parts = [part for part in Path(path).parts if part != component]
     return parts[-1] if parts else "made in this process"
 
