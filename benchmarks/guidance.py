@@ -21,6 +21,7 @@ from diffusers import LCMScheduler
 
 from benchmarks.diffusion_sizes import REAL, REDUCED, Counter, Networks, Size, random_networks
 from benchmarks.figure import Figure, table
+from benchmarks.guidance_calls import Calls, Shots, original_calls, our_calls
 from benchmarks.heads import head
 from benchmarks.one_crop_at_a_time import OneCropAtATime
 from pipeline.avatar import SplatAvatar
@@ -28,13 +29,11 @@ from pipeline.guidance.conditions import HeadCondition
 from pipeline.guidance.diffusion import DiffusionModel, for_speed
 from pipeline.guidance.guidance import Guidance
 from pipeline.guidance.prompts import PromptTable
-from pipeline.guidance.score_distillation import INVERSION_STRIDE, interval
-from pipeline.stages.config import Densification, Phase, RefinementConfig
+from pipeline.stages.config import Densification, Phase
 from pipeline.stages.fitting import fit
 from pipeline.stages.journal import Journal, Progress
 from pipeline.stages.motion_pool import motion_pool
 from pipeline.stages.objectives import timesteps_of
-from pipeline.stages.randomness import generator
 from pipeline.stages.recipes import RECIPES
 from pipeline.stages.sampling import ViewSampler
 
@@ -49,22 +48,6 @@ STEPS, PEER_STEPS = 6, 4
 """Of each phase that are measured, the first of which only warms up."""
 TARGET_BATCHES = 3
 """Of SDEdit targets; the first warms up, a last smaller one is left out."""
-COUNTED_VIEWS = 200
-"""Views of each phase of which the crops are counted."""
-
-
-@dataclass(frozen=True)
-class Calls:
-    """What networks are asked in a phase; rows are pictures or latents, each with one text."""
-
-    unet: float = 0
-    unet_rows: float = 0
-
-    def __add__(self, other: Calls) -> Calls:
-        return Calls(self.unet + other.unet, self.unet_rows + other.unet_rows)
-
-    def __mul__(self, times: float) -> Calls:
-        return Calls(self.unet * times, self.unet_rows * times)
 
 
 @dataclass(frozen=True)
@@ -136,7 +119,7 @@ class Bench:
         full = our_calls(phase, shots, self.config)
         short = replace(phase, steps=STEPS, densification=Densification())
         config = replace(
-            self.config, phases=(short,), edit_pool=math.ceil((TARGET_BATCHES + 0.5) * self.config.batch / shots)
+            self.config, phases=(short,), edit_pool=math.ceil((TARGET_BATCHES + 0.5) * self.config.batch / shots.all)
         )
         clock = Clock(self.unet)
         fit(self.avatar, short, guidance or self.guidance, config, self.accelerator, clock)
@@ -163,41 +146,8 @@ class Bench:
     def sampler(self, phase: Phase) -> ViewSampler:
         return ViewSampler(self.avatar.rig, phase, self.config, motion_pool(self.avatar.rig, phase))
 
-    def shots(self, phase: Phase) -> float:
-        """Crops of a view, on average."""
-        sampler = self.sampler(phase)
-        views = (sampler.view(generator(0, phase.name, "count", number)) for number in range(COUNTED_VIEWS))
-        return sum(len(view.shots) for view in views) / COUNTED_VIEWS
-
-
-def our_calls(phase: Phase, shots: float, config: RefinementConfig) -> Calls:
-    """All crops of all views of a step in one call; targets in batches from a pool."""
-    if phase.method == "sdedit":
-        targets = config.edit_pool * shots
-        return Calls(1 / config.batch, 2 if phase.guidance_scale > 1 else 1) * (targets * edit_calls(phase))
-    crops = shots * phase.views
-    return sum((Calls(calls + 1, crops * (calls + 2)) for calls in predictions(phase)), Calls())
-
-
-def original_calls(phase: Phase, shots: float) -> Calls:
-    """Each crop by itself; a target in every step, and an inversion of no length at the end of the schedule."""
-    if phase.method == "sdedit":
-        return Calls(1, 2) * (phase.steps * phase.views * shots * edit_calls(phase))
-    crops = shots * phase.views
-    return sum((Calls(calls + 1, calls + 2) * crops for calls in predictions(phase, least=2)), Calls())
-
-
-def edit_calls(phase: Phase) -> int:
-    return int(phase.edit_steps * phase.strength)
-
-
-def predictions(phase: Phase, least: int = 1) -> list[int]:
-    """Of each step of interval score matching: predictions with the empty text, before the guided one."""
-    counts = []
-    for index in range(phase.steps):
-        start = max(int(timesteps_of(phase, index, 1, torch.Generator())[0]) - interval(index), 0)
-        counts.append(max(least, min(-(-start // INVERSION_STRIDE), phase.inversions) + 1))
-    return counts
+    def shots(self, phase: Phase) -> Shots:
+        return Shots.of(self.sampler(phase), phase)
 
 
 def run() -> list[Figure]:
@@ -225,9 +175,15 @@ def run() -> list[Figure]:
 
 def _calls(name: str, ours: Sequence[Cost], theirs: Sequence[Cost]) -> list[Figure]:
     mine, peers = (sum((cost.calls for cost in costs), Calls()) for costs in (ours, theirs))
+
+    def figure(what: str, unit: str, value: float, peer: float, times: float = 1.0) -> Figure:
+        return Figure(f"{name}, {what}", value, unit, peer / times, PEER, peer)
+
     return [
-        Figure(f"{name}, calls of the UNet", mine.unet, "calls", peers.unet / TIMES, PEER, peers.unet),
-        Figure(f"{name}, rows of the UNet", mine.unet_rows, "rows", peers.unet_rows, PEER, peers.unet_rows),
+        figure("calls of the UNet", "calls", mine.unet, peers.unet, TIMES),
+        figure("rows of the UNet", "rows", mine.unet_rows, peers.unet_rows),
+        figure("rows of the ControlNet", "rows", mine.controlnet_rows, peers.controlnet_rows),
+        figure("pictures through the VAE", "pictures", mine.pictures, peers.pictures),
     ]
 
 

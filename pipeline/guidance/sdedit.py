@@ -176,7 +176,7 @@ class Targets:
         if number not in self._pictures and self._folder is not None:
             try:
                 pixels = np.array(Image.open(self._file(self._folder, number)).convert("RGB"))
-            except OSError:
+            except (OSError, ValueError):
                 return None
             self._pictures[number] = torch.from_numpy(pixels).permute(2, 0, 1)
         return self._pictures.get(number)
