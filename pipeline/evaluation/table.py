@@ -37,8 +37,8 @@ ROWS = (
         "than 1 % of the backdrop through; mean over poses and views", scale=1000),
     Row("hole_share_worst", "Holes, worst view", "‰", "the same, in the worst pose and view", scale=1000),
     Row("largest_hole", "Largest hole", "px", "connected pixels", decimals=0),
-    Row("gap_share_mean", "Gaps", "‰", "of the same area, where what is seen lies a centimetre or more behind the mesh; "
-        "mean over poses and views", scale=1000),
+    Row("gap_share_mean", "Gaps", "‰", "of the same area, where what is seen lies a centimetre or more behind the "
+        "mesh; mean over poses and views", scale=1000),
     Row("gap_share_worst", "Gaps, worst view", "‰", "the same, in the worst pose and view", scale=1000),
     Row("largest_gap", "Largest gap", "px", "connected pixels", decimals=0),
     Row("clip_hole_share_worst", "Holes, worst frame", "‰", "of the clip, with neck and shoulders in view", scale=1000),
