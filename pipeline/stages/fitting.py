@@ -70,8 +70,8 @@ class _Fit:
     ) -> None:
         self.phase, self.config, self.accelerator, self.journal = phase, config, accelerator, journal
         self.training = Training(avatar, phase, config, accelerator.device, state)
+        self.unit = headstudio_unit(avatar.rig)
         self.sampler = ViewSampler(avatar.rig, phase, config, motion_pool(avatar.rig, phase))
-        self.unit = headstudio_unit(avatar.rig.vertices)
         if config.learning_rates.shape and not self.training.has_shape:
             main_decides(partial(journal.note, UNKNOWN_SHAPE), accelerator)
         self.objective: Objective

@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.nn.functional import relu, smooth_l1_loss
 
 from pipeline.avatar import Gaussians, SplatAvatar
+from pipeline.heads.rig import Rig
+from pipeline.stages.cameras import BALL_SCENE, ball_orbit
 
 FREE_DISTANCE = 1.0
 """Triangle units by which a splat may change its distance from the centroid at no cost."""
 FREE_SIZE = 0.2
 """Triangle units up to which a splat's size costs nothing."""
-HEADSTUDIO_EXTENT = 1.5562
-"""Longest side of the neutral head's box in the units of HeadStudio's constants."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ def adaptive_penalties(
     return _mean_of(place, far), _mean_of(scales / root[:, None], large)
 
 
-def headstudio_unit(vertices: Tensor) -> float:
-    """HeadStudio's units per metre for a head whose neutral vertices are (V, 3) metres."""
-    return HEADSTUDIO_EXTENT / float((vertices.amax(0) - vertices.amin(0)).amax())
+def headstudio_unit(rig: Rig) -> float:
+    """HeadStudio's units per metre on this head, those in which its cameras go round it."""
+    return BALL_SCENE / ball_orbit(rig, distance=1.0, fov_degrees=45.0).extent
 
 
 def _mean_of(values: Tensor, chosen: Tensor) -> Tensor:

@@ -58,13 +58,13 @@ class SplatOptimizer:
         self._steps = state["steps"]
         self._first, self._second = _copies(state["first"], device), _copies(state["second"], device)
 
-    def _rate(self, name: str, like: Tensor) -> Tensor:
-        rate = like.new_tensor(getattr(self._rates, name))
+    def _rate(self, name: str, like: Tensor) -> Tensor | float:
+        rate = getattr(self._rates, name)
         if name != "sh":
             return rate
-        rates = rate.repeat(like.shape[1])
+        rates = like.new_full((like.shape[1], 1), rate)
         rates[1:] /= HIGHER_DEGREES
-        return rates[None, :, None]
+        return rates
 
 
 def _copies(tensors: Mapping[str, Tensor], device: torch.device | None = None) -> dict[str, Tensor]:

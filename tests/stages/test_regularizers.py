@@ -1,7 +1,9 @@
+import pytest
 import torch
 
 from pipeline.avatar import Layer, SplatAvatar
 from pipeline.geometry import triangle_frames
+from pipeline.heads.anny import AnnyHead
 from pipeline.stages.regularizers import (
     Start,
     adaptive_penalties,
@@ -61,7 +63,7 @@ def test_adaptive_penalties_equal_the_formula_splat_by_splat():
     avatar = placed(
         (torch.randn(count, 3, generator=draws) * 0.5).tolist(), (torch.rand(count, 3, generator=draws) + 0.1).tolist()
     )
-    unit, corners = headstudio_unit(RIG.vertices), RIG.vertices[RIG.faces]
+    unit, corners = 6.0, RIG.vertices[RIG.faces]
     gaussians = avatar.gaussians(RIG.vertices)
     place, size = adaptive_penalties(gaussians, avatar.face.long(), corners, unit)
     origin = triangle_frames(RIG.vertices, RIG.faces).origin
@@ -78,6 +80,15 @@ def test_adaptive_penalties_equal_the_formula_splat_by_splat():
     assert 0 < len(sizes) < 3 * count
     torch.testing.assert_close(place.detach(), torch.tensor(sum(places) / len(places)), rtol=1e-4, atol=0)
     torch.testing.assert_close(size.detach(), torch.tensor(sum(sizes) / len(sizes)), rtol=1e-4, atol=0)
+
+
+def test_headstudios_units_are_those_of_its_flame():
+    rig = AnnyHead().rig
+    names = rig.landmarks.names
+    points = rig.landmarks.positions(rig.vertices, rig.faces)
+    eyes = (points[names.index("pupil_left"), 1] + points[names.index("pupil_right"), 1]) / 2
+    face = float(eyes - points[names.index("ibug_8"), 1])
+    assert headstudio_unit(rig) * face == pytest.approx(1.556 / 2.6, rel=1e-4)
 
 
 def test_adaptive_penalties_of_small_splats_at_home_are_zero():
