@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from huggingface_hub.errors import HFValidationError
 from PIL import Image
 from safetensors import SafetensorError
 from torch.nn.functional import normalize
@@ -35,10 +34,10 @@ class ClipScore:
         try:
             self._model = CLIPModel.from_pretrained(model, local_files_only=True, use_safetensors=True).eval()
             self._processor = CLIPProcessor.from_pretrained(model, local_files_only=True)
-        except (OSError, ValueError, KeyError, HFValidationError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise UserError(
                 f"there is no CLIP model {model!r} on this machine (safetensors, a folder or in the Hub's cache); "
-                f"fetch one with: hf download {MODELS[-1]}"
+                f"fetch one with: hf download {MODELS[0]}"
             ) from error
 
     @torch.no_grad()
