@@ -6,7 +6,6 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,15 @@ from pipeline.animportrait3d import AnimPortrait3DPipeline
 from pipeline.errors import UserError
 from pipeline.hub import repositories
 from pipeline.hub.errors import explained
-from pipeline.hub.model_files import CONFIG, INDEX, Source, fetch_component, fetch_pipeline, load_component
+from pipeline.hub.model_files import (
+    CONFIG,
+    INDEX,
+    NoPipelineError,
+    Source,
+    fetch_component,
+    fetch_pipeline,
+    load_component,
+)
 from pipeline.hub.repositories import HUB
 from pipeline.pipeline_checks import check_index, check_refinable
 from pipeline.stages.recipes import RECIPES
@@ -52,6 +59,40 @@ def controlnet_of(recipe: str, model: str | None = None) -> str:
     return os.environ.get(CONTROLNET_VARIABLE) or CONTROLNETS[RECIPES[recipe].condition]
 
 
+def sources_of(
+    model: str | Path | None = None,
+    controlnet: str | Path | None = None,
+    vae: str | Path | None = None,
+    recipe: str = "animportrait3d",
+) -> dict[str, Source]:
+    """Where the ``model``, its ``controlnet`` and, where it is none of the model's own, its ``vae`` come from.
+
+    Each is a folder, or a repository of the Hub as `Source.parse` reads it; what is None is `base_model`,
+    `controlnet_of` the recipe, and the model's own VAE. Raises `UserError` for what names no model.
+    """
+    source = Source.parse(model or base_model())
+    if vae is None and source.name == repositories.BASE_MODEL.id:
+        vae = BASE_VAE
+    control = Source.parse(controlnet or controlnet_of(recipe, source.name))
+    found = {"model": source, "controlnet": control}
+    return found if vae is None else {**found, "vae": Source.parse(vae)}
+
+
+def fetch_models(
+    model: str | Path | None = None,
+    controlnet: str | Path | None = None,
+    *,
+    vae: str | Path | None = None,
+    recipe: str = "animportrait3d",
+    token: str | None = None,
+) -> None:
+    """Bring what `load_pipeline` would load onto this machine, and load nothing. Raises `UserError` as that does."""
+    for source in sources_of(model, controlnet, vae, recipe).values():
+        if not source.is_folder and kept(source) is None:
+            with _telling(source):
+                _fetch(source, token=token)
+
+
 def load_pipeline(
     model: str | Path | None = None,
     controlnet: str | Path | None = None,
@@ -65,16 +106,13 @@ def load_pipeline(
 ) -> AnimPortrait3DPipeline:
     """A pipeline that can refine.
 
-    ``model``, ``controlnet``, ``vae``: a folder, or a repository of the Hub as `Source.parse` reads it; what is None is
-    `base_model`, `controlnet_of` the recipe, and the model's own VAE. ``device``: a GPU where there is one. ``dtype``:
-    float16 on a GPU, else float32. ``local_files_only``: use what is on this machine and never ask the Hub.
+    ``model``, ``controlnet``, ``vae``, ``recipe``: as `sources_of` takes them. ``device``: a GPU where there is one.
+    ``dtype``: float16 on a GPU, else float32. ``local_files_only``: use what is on this machine and never ask the Hub.
 
     Raises `UserError` when a model is not here and cannot be fetched, needs its licence accepted, does not fit on the
     disk, is damaged, or is of another kind.
     """
-    source = Source.parse(model or base_model())
-    if vae is None and source.name == repositories.BASE_MODEL.id:
-        vae = BASE_VAE
+    sources = sources_of(model, controlnet, vae, recipe)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     options: dict[str, Any] = {
         "dtype": dtype or (torch.float16 if place.type == "cuda" else torch.float32),
@@ -82,17 +120,12 @@ def load_pipeline(
         "token": token,
     }
     given = {}
-    asked = (
-        ("controlnet", ControlNetModel, controlnet or controlnet_of(recipe, source.name)),
-        ("vae", AutoencoderKL, vae),
-    )
-    for name, kind, place_of_it in asked:
-        if place_of_it is not None:
-            its_source = Source.parse(place_of_it)
-            with _telling(its_source):
-                given[name] = load_component(kind, its_source, **options)
-    with _telling(source):
-        pipe = AnimPortrait3DPipeline.from_pretrained(str(source), **given, **options)
+    for name, kind in (("controlnet", ControlNetModel), ("vae", AutoencoderKL)):
+        if name in sources:
+            with _telling(sources[name]):
+                given[name] = load_component(kind, sources[name], **options)
+    with _telling(sources["model"]):
+        pipe = AnimPortrait3DPipeline.from_pretrained(str(sources["model"]), **given, **options)
         pipe.to(place)
     check_refinable(pipe.components, RECIPES[recipe].condition, recipe)
     return pipe
@@ -145,10 +178,17 @@ def kept(source: Source) -> tuple[Path, int] | None:
 
 
 def _in_cache(source: Source) -> Path | None:
+    try:
+        return _fetch(source, local_files_only=True)
+    except (UserError, LocalEntryNotFoundError):
+        return None
+
+
+def _fetch(source: Source, **options: Any) -> Path:
+    """Bring a pipeline, or else the one component that the source is."""
     components = ["text_encoder", "tokenizer", "unet", "scheduler"]
     if source.name != repositories.BASE_MODEL.id:  # which takes its VAE from elsewhere
         components.append("vae")
-    for fetch in (partial(fetch_pipeline, components=components, variant=None, check=check_index), fetch_component):
-        with suppress(UserError, LocalEntryNotFoundError):
-            return fetch(source, local_files_only=True)
-    return None
+    with suppress(NoPipelineError):
+        return fetch_pipeline(source, components, None, check_index, **options)
+    return fetch_component(source, **options)

@@ -149,6 +149,19 @@ def test_what_is_kept_is_told_without_asking_the_hub(models, folders):
     assert pretrained.kept(Source.parse(folders / "whole"))[0] == folders / "whole"
 
 
+def test_models_are_fetched_without_being_loaded(models, folders, monkeypatch):
+    monkeypatch.setattr(model_files, "load_component", None)
+    pretrained.fetch_models(BASE, CONTROL)
+    asked = len(models.requests)
+    pretrained.fetch_models(BASE, CONTROL)
+    assert all(pretrained.kept(one) for one in pretrained.sources_of(BASE, CONTROL).values())
+    assert len(models.requests) == asked
+    pretrained.fetch_models(folders / "base", folders / "controlnet")
+    assert len(models.requests) == asked
+    with pytest.raises(UserError, match="bob/none"):
+        pretrained.fetch_models(BASE, "bob/none")
+
+
 def test_the_doctor_tells_of_the_models(models, folders, monkeypatch):
     monkeypatch.setenv(pretrained.MODEL_VARIABLE, str(folders / "base"))
     monkeypatch.setenv(pretrained.CONTROLNET_VARIABLE, CONTROL)

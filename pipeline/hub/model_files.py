@@ -37,6 +37,10 @@ SPARE = 200_000_000
 """Bytes that stay free on the disk."""
 
 
+class NoPipelineError(UserError):
+    """A repository or folder without the index of a pipeline."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A folder, or a repository of the Hub at one of its states."""
@@ -136,7 +140,9 @@ def read_index(folder: Path, told: str) -> dict[str, Any]:
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{told} has no {INDEX} that can be read; name a pipeline in diffusers' layout") from error
+        raise NoPipelineError(
+            f"{told} has no {INDEX} that can be read; name a pipeline in diffusers' layout"
+        ) from error
     if not isinstance(index, dict):
         raise UserError(f"{INDEX} of {told} names no components; name a pipeline in diffusers' layout")
     return index
