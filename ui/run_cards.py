@@ -12,15 +12,16 @@ from ui.cards import WEB
 
 ACTIONS = ("stop", "resume", "look", "open", "config", "delete")
 """What can be done with a run, and the component's events."""
-ON_LOAD = """
+ON_LOAD = f"""
 const root = (window.gradio_config && window.gradio_config.root) || '';
-const events = {};
-for (const name of ['stop', 'resume', 'look', 'open', 'config', 'delete']) {
+const events = {{}};
+for (const name of {list(ACTIONS)}) {{
   events[name] = () => trigger(name);
-}
-import(root + props.module).then(({mount}) => mount(element, props, watch, events));
+}}
+import(root + '/gradio_api/file={WEB.as_posix()}/runs.js').then(({{mount}}) => mount(element, props, watch, events));
 """
-"""The template never depends on the value: what people wrote is only ever put in as text."""
+"""The template never depends on the value: what people wrote is only ever put in as text. The module is named here: a
+list that changed before its tab was ever open has lost its other properties."""
 
 
 class RunCard(GradioModel):
@@ -81,7 +82,6 @@ class RunCards(gr.HTML):
             "html_template": '<div class="runs-place"></div>',
             "js_on_load": ON_LOAD,
             "apply_default_css": False,
-            "module": f"/gradio_api/file={WEB.as_posix()}/runs.js",
         }
         super().__init__(value, **{**settings, **options})
 

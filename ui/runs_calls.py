@@ -19,6 +19,7 @@ from ui.publish import token_of
 from ui.run_cards import RunsView
 from ui.run_cost import computing
 from ui.run_jobs import end, flavor_choices, hand_over, last_sight, look
+from ui.run_models import are_here, fetch_models
 from ui.run_request import cost_words, is_slow, run_config
 from ui.run_words import card_of
 from ui.runs import Run, Runs
@@ -267,6 +268,9 @@ class RunsCalls:
         if is_running(run.folder.path):
             yield self._shown(person)
             return
+        if not are_here(run.config.model, run.config.controlnet):
+            gr.Info("The diffusion model is fetched from the Hub first, which takes minutes but no GPU")
+            fetch_models(run.config)
         try:
             for ended in slices(Path(run.folder.path)):
                 if ended.problem:

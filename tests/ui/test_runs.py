@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -171,6 +172,13 @@ def test_a_run_whose_worker_died_can_be_resumed(runs):
     assert "killed" in card.note
 
 
+def test_a_worker_that_never_began_is_told(runs):
+    run = started(runs, status="waiting", pid=2**22, host="elsewhere", born=1.0)
+    card = card_of(runs, runs.find(run.id, MINE))
+    assert card.status == "stopped"
+    assert card.note.startswith("Its process ended before it began")
+
+
 def test_no_folder_of_the_machine_is_told(runs):
     run = started(runs)
     path = run.folder.path
@@ -253,7 +261,7 @@ def test_the_settings_can_be_taken_along(runs, calls):
     run = started(runs)
     path = calls.on_config(run.id, KEY, None)
     assert str(runs.workshop.places.root) in path
-    assert open(path).read() == (run.folder.path / "config.json").read_text()
+    assert Path(path).read_text() == (run.folder.path / "config.json").read_text()
 
 
 def test_a_head_from_elsewhere_is_refined_itself(runs, calls, workers, tmp_path):
@@ -261,7 +269,7 @@ def test_a_head_from_elsewhere_is_refined_itself(runs, calls, workers, tmp_path)
     recipe = (folder / "recipe.json").read_text()
     (folder / "recipe.json").write_text(recipe.replace('"procedural"', '"portrait3d"'))
     head = runs.workshop.keep(folder, runs_calls.read_recipe(folder), MINE, listed=True)
-    *request, told, tabs = calls.on_refine(head.id)
+    *request, _, tabs = calls.on_refine(head.id)
     prompt, seed, attributes, model, source = request
     assert source == head.id
     assert tabs.selected == "runs"
@@ -300,7 +308,7 @@ def test_runs_count_among_what_is_kept(runs, calls, monkeypatch):
     run = started(runs)
     (run.folder.path / "checkpoint").write_bytes(bytes(2_000_000))
     runs.workshop.library.limits = replace(runs.workshop.limits, most_gb=0.001)
-    with pytest.raises(UserError, match="take up all of the 0.001 GB"):
+    with pytest.raises(UserError, match=r"take up all of the 0\.001 GB"):
         started(runs)
 
 
