@@ -24,7 +24,6 @@ PHASES = {
     "video": "Filming the head",
 }  # fmt: skip
 """What a worker does besides the phases of a recipe."""
-NEVER_BEGAN = "its process ended before it began; resume it, and if that happens again, see log.txt of the run"
 TOLD = {"note", "resume", "checkpoint", "step"}
 LOG_LINES = 8
 LOG_EVENTS = 40
@@ -48,7 +47,7 @@ def card_of(runs: Runs, run: Run) -> RunCard:
         share=1.0 if status == "finished" else min(1.0, state.done / max(1, state.total)),
         picture=picture_url(picture),
         log=log_lines(run),
-        note=capitalised(sentence) if (sentence := _sentence(run, status)) else "",
+        note=capitalised(sentence) if (sentence := own_words(run, state.sentence)) else "",
         link=run.job.url if run.job else "",
         actions=actions_of(status),
     )
@@ -109,12 +108,6 @@ def own_words(run: Run, sentence: str) -> str:
     """A sentence of the runner without this machine's folders, which are no visitor's concern."""
     path = str(run.folder.path)
     return sentence.replace(f"--resume {path}", "Resume").replace(path, "the run")
-
-
-def _sentence(run: Run, status: str) -> str:
-    if status == "stopped" and run.state.status == "waiting" and run.state.pid:
-        return NEVER_BEGAN
-    return own_words(run, run.state.sentence)
 
 
 def actions_of(status: str) -> list[str]:

@@ -49,7 +49,7 @@ def runs_tab() -> dict[str, Any]:
     start = gr.Button("Refine here", variant="primary", elem_id="refine-start")
     with gr.Accordion("On another machine", open=computing().kind == "cpu", elem_id="refine-elsewhere") as elsewhere:
         command = gr.Textbox(
-            label="On your own machine, after installing this project there",
+            label="On your own machine",
             lines=2,
             max_lines=6,
             interactive=False,
@@ -75,12 +75,11 @@ def _job_parts() -> dict[str, Any]:
     """What hands a run to Hugging Face."""
     if has_login():
         gr.LoginButton(size="sm", elem_id="refine-login")
-    with gr.Row(elem_id="job-row"):
-        flavor = gr.Dropdown(
-            flavor_choices(RECIPES["animportrait3d"].scaled(LENGTHS[FIRST_LENGTH])),
-            value=next(iter(FLAVORS)),
-            label="Or as a job on Hugging Face, which your account pays",
-            elem_id="job-flavor",
-        )
-        job = gr.Button("Hand over", size="sm", min_width=60, elem_id="job-start")
+    flavor = gr.Dropdown(
+        flavor_choices(RECIPES["animportrait3d"].scaled(LENGTHS[FIRST_LENGTH])),
+        value=next(iter(FLAVORS)),
+        label="As a job on Hugging Face, paid by your account",
+        elem_id="job-flavor",
+    )
+    job = gr.Button("Hand over", size="sm", elem_id="job-start")
     return {"flavor": flavor, "job": job}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from contextlib import contextmanager
@@ -15,9 +16,11 @@ from PIL import Image
 from starlette.datastructures import Headers
 
 from pipeline.errors import UserError
+from pipeline.jobs.folder import RunFolder
+from pipeline.jobs.hf_jobs import Seen
 from pipeline.jobs.state import RunState
 from tests.hub.folders import write_free
-from ui import run_line, runs_calls
+from ui import run_jobs, run_line, runs_calls
 from ui.people import person_of
 from ui.run_cost import Computing
 from ui.run_request import cost_words, run_config
@@ -176,7 +179,8 @@ def test_a_worker_that_never_began_is_told(runs):
     run = started(runs, status="waiting", pid=2**22, host="elsewhere", born=1.0)
     card = card_of(runs, runs.find(run.id, MINE))
     assert card.status == "stopped"
-    assert card.note.startswith("Its process ended before it began")
+    assert card.actions[0] == "resume"
+    assert card.note.startswith("Its process ended without a word")
 
 
 def test_no_folder_of_the_machine_is_told(runs):
@@ -344,7 +348,71 @@ def test_what_it_takes_is_told_before(runs):
 
 def test_a_job_needs_a_login_and_leaves_no_run_without_one(calls, runs, monkeypatch):
     monkeypatch.setenv("SPACE_ID", "somebody/heads")
-    form = ("a bald man", 0, {}, "anny", "animportrait3d", "Draft", "", "a100-large", KEY)
     with pytest.raises(gr.Error, match="Nobody is logged in"):
-        calls.on_hand_over(*form, None, HERE)
+        calls.on_hand_over(*FORM, None, HERE)
+    assert runs.all() == []
+
+
+@pytest.fixture
+def account(monkeypatch):
+    """Jobs of a stand-in for Hugging Face: stages by id; what was asked for; whether the head is there."""
+    jobs = SimpleNamespace(stage="RUNNING", asked=[], state=None, error=None)
+
+    def hand_over(path, token, *, flavor, hours):
+        jobs.asked.append((token, flavor, hours))
+        if jobs.error:
+            raise jobs.error
+        handed = {"job": "j1", "owner": "ann", "bucket": "ann/b", "prefix": path.name, "url": "https://hf.co/jobs/j1"}
+        (path / "job.json").write_text(json.dumps(handed))
+
+    def fetch_result(handed, token, path):
+        write_free(path / "out" / "avatar")
+        RunFolder(path).write_state(jobs.state)
+
+    monkeypatch.setattr(run_jobs.hf_jobs, "hand_over", hand_over)
+    monkeypatch.setattr(run_jobs.hf_jobs, "look", lambda handed, token: Seen(jobs.stage, "", jobs.state))
+    monkeypatch.setattr(run_jobs.hf_jobs, "cancel", lambda handed, token: setattr(jobs, "stage", "CANCELED"))
+    monkeypatch.setattr(run_jobs.hf_jobs, "fetch_result", fetch_result)
+    return jobs
+
+
+LOGIN = gr.OAuthToken("hf_ann", "openid", 2**40)
+FORM = ("a bald man", 0, {}, "anny", "animportrait3d", "Draft", "", "a100-large", KEY)
+
+
+def test_a_job_is_looked_at_and_its_head_fetched(calls, runs, account):
+    run_id = calls.on_hand_over(*FORM, LOGIN, HERE)
+    ((token, flavor, hours),) = account.asked
+    assert (token, flavor) == ("hf_ann", "a100-large")
+    assert 0.25 < hours < 24
+    (card,) = calls.on_look(KEY)[0].runs
+    assert (card.status, card.link, card.actions[0]) == ("elsewhere", "https://hf.co/jobs/j1", "look")
+    assert not calls.on_look(KEY)[1].active, "the Hub is asked on a press alone"
+
+    account.state = RunState(status="running", phase="eyes", step=3, steps=50, done=3, total=375)
+    calls.on_job(run_id, KEY, LOGIN, HERE)
+    (card,) = calls.on_look(KEY)[0].runs
+    assert (card.step, card.note) == ("Eyes: step 3 of 50", "The job is running.")
+
+    account.state, account.stage = RunState(status="finished", phase="video", done=375, total=375), "COMPLETED"
+    calls.on_job(run_id, KEY, LOGIN, HERE)
+    (card,) = calls.on_look(KEY)[0].runs
+    assert (card.status, card.actions[0]) == ("finished", "open")
+    assert calls.on_open(run_id, KEY).startswith("mine/")
+
+
+def test_who_deletes_a_run_pays_no_longer(calls, runs, account):
+    run_id = calls.on_hand_over(*FORM, LOGIN, HERE)
+    with pytest.raises(gr.Error, match="belongs to somebody else"):
+        calls.on_remove(run_id, OTHER_KEY, LOGIN, HERE)
+    assert account.stage == "RUNNING"
+    calls.on_remove(run_id, KEY, LOGIN, HERE)
+    assert account.stage == "CANCELED"
+    assert runs.all() == []
+
+
+def test_a_job_that_is_refused_leaves_no_run(calls, runs, account):
+    account.error = UserError("your account has no credit for jobs")
+    with pytest.raises(gr.Error, match="no credit"):
+        calls.on_hand_over(*FORM, LOGIN, HERE)
     assert runs.all() == []
