@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numba
 import pytest
@@ -239,6 +240,12 @@ def test_a_licensed_head_stays_one(pipe, models, tmp_path):
     save_avatar_folder(refined, start.recipes[0], tmp_path / "avatar")
     assert same(load_avatar_folder(tmp_path / "avatar"), refined)
     assert not (tmp_path / "avatar" / "avatar.glb").exists()
+
+
+def test_accelerator_and_model_are_on_one_kind_of_device(pipe, start):
+    elsewhere = SimpleNamespace(num_processes=1, device=torch.device("cuda"))
+    with pytest.raises(UserError, match=r"the accelerator is for cuda and the diffusion model on cpu; move it first"):
+        pipe.refine(start, PROMPT, RECIPES["animportrait3d"], elsewhere)
 
 
 def test_a_lora_is_told(pipe, monkeypatch):
