@@ -226,10 +226,12 @@ class SplatAvatar(ModelMixin, ConfigMixin):
 
     def _gaussians_torch(self, vertices: Tensor) -> Gaussians:
         frames = triangle_frames(vertices, self.rig.faces.to(vertices.device))
-        face = self.face.long()
-        rotation, k = frames.rotation[face], frames.scale[face, None]
-        means = k * (rotation @ self.means[..., None]).squeeze(-1) + frames.origin[face]
-        quats = quaternion_multiply(matrix_to_quaternion(frames.rotation)[face], self.quats)
+        rotation, k, origin, turn = (  # not by [face], whose gradient depends on the order in which threads add
+            values.index_select(0, self.face)
+            for values in (frames.rotation, frames.scale[:, None], frames.origin, matrix_to_quaternion(frames.rotation))
+        )
+        means = k * (rotation @ self.means[..., None]).squeeze(-1) + origin
+        quats = quaternion_multiply(turn, self.quats)
         scales = k * torch.exp(self.log_scales)
         return Gaussians(means, quats, scales, torch.sigmoid(self.opacity_logits), self.sh)
 

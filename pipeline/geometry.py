@@ -30,7 +30,7 @@ def triangle_frames(vertices: Tensor, faces: Tensor) -> TriangleFrames:
     a1 = unit(a0 × (v2 − v0)), a2 = a0 × a1, scale = (|v1 − v0| + |a2 · (v2 − v0)|) / 2, origin = centroid.
     A collapsed triangle gets a finite frame instead of NaN.
     """
-    v0, v1, v2 = vertices[..., faces[:, 0], :], vertices[..., faces[:, 1], :], vertices[..., faces[:, 2], :]
+    v0, v1, v2 = (vertices.index_select(-2, corner) for corner in faces.unbind(1))
     edge, side = v1 - v0, v2 - v0
     length = edge.norm(dim=-1)
     a0 = normalize(edge, dim=-1, eps=SMALLEST_EDGE)

@@ -141,10 +141,9 @@ class _Fit:
         phase, training = self.phase, self.training
         avatar = training.avatar
         if phase.regularizer == "area":
-            rows = avatar.face.long()
-            corners = [each.vertices[avatar.rig.faces] for each in drawn]
+            corners = [each.vertices.index_select(0, avatar.rig.faces.flatten()).view(-1, 3, 3) for each in drawn]
             pairs = [
-                adaptive_penalties(each.gaussians, rows, posed, self.unit)
+                adaptive_penalties(each.gaussians, avatar.face, posed, self.unit)
                 for each, posed in zip(drawn, corners, strict=True)
             ]
             place, size = (torch.stack(parts).sum() for parts in zip(*pairs, strict=True))

@@ -50,25 +50,22 @@ def scale_penalty(avatar: SplatAvatar, start: Start) -> Tensor:
     return relu(torch.exp(avatar.log_scales) - limit).norm(dim=1).sum()
 
 
-def adaptive_penalties(
-    gaussians: Gaussians, face: Tensor, corners: Tensor, unit: float, splats: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def adaptive_penalties(gaussians: Gaussians, face: Tensor, corners: Tensor, unit: float) -> tuple[Tensor, Tensor]:
     """HeadStudio's position and scale penalties (ECCV 2024, eq. 8 and 9), which triangles bear by their area.
 
     ``gaussians`` of one pose, ``face`` (N,) triangle of each, ``corners`` (F, 3, 3) metres, ``unit`` how many of
-    HeadStudio's units a metre is (see `headstudio_unit`), ``splats`` (N,) bool: those that count, all by default. With
-    τ half the largest distance between centroid and corner and a the triangle's area: mean of smooth-L1(μ − t)/√a
-    over splats with ‖μ − t‖ > τ, and mean of s/√a over sizes s > τ. The published code divides by a itself.
+    HeadStudio's units a metre is (see `headstudio_unit`). With τ half the largest distance between centroid and corner
+    and a the triangle's area: mean of smooth-L1(μ − t)/√a over splats with ‖μ − t‖ > τ, and mean of s/√a over sizes
+    s > τ. The published code divides by a itself.
     """
     corners = corners * unit
     centroids = corners.mean(1)
-    reach = 0.5 * (corners - centroids[:, None]).norm(dim=2).amax(1)[face]
+    reach = 0.5 * (corners - centroids[:, None]).norm(dim=2).amax(1)
     cross = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    root = (0.5 * cross.norm(dim=1)).clamp_min(1e-10).sqrt()[face]
-    offsets, scales = gaussians.means * unit - centroids[face], gaussians.scales * unit
+    root = (0.5 * cross.norm(dim=1)).clamp_min(1e-10).sqrt()
+    reach, root, centroids = (values.index_select(0, face) for values in (reach, root, centroids))
+    offsets, scales = gaussians.means * unit - centroids, gaussians.scales * unit
     far, large = offsets.norm(dim=1) > reach, scales > reach[:, None]
-    if splats is not None:
-        far, large = far & splats, large & splats[:, None]
     place = smooth_l1_loss(offsets, torch.zeros_like(offsets), reduction="none").mean(1) / root
     return _mean_of(place, far), _mean_of(scales / root[:, None], large)
 
