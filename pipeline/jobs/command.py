@@ -83,19 +83,20 @@ class _Progress:
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._shown = 0.0
-        self._phase = ""
+        self._phase, self._step = "", 0
 
     def __call__(self, state: RunState) -> None:
         if state.status != "running":
             return
         now = time.monotonic()
-        if not self._is_terminal and state.phase == self._phase and now - self._shown < LOG_SECONDS:
+        is_old = state.phase == self._phase and (state.step == self._step or now - self._shown < LOG_SECONDS)
+        if is_old and not self._is_terminal:
             return
         start = "\r\x1b[K" if self._is_terminal else ""
         print(f"{start}{describe(state)}", end="" if self._is_terminal else "\n", file=sys.stderr, flush=True)
         if self._is_terminal and state.phase != self._phase:
             print(file=sys.stderr)
-        self._shown, self._phase = now, state.phase
+        self._shown, self._phase, self._step = now, state.phase, state.step
 
 
 def describe(state: RunState) -> str:
