@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.avatar_folder import check_target, load_avatar_folder, save_avatar_folder
+from pipeline.avatar_folder import check_target
 from pipeline.errors import UserError
+from pipeline.files import whole_folder
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder, new_id
 from pipeline.jobs.making import is_helper, is_one_of_several
 from pipeline.jobs.runner import run
 from pipeline.jobs.signals import StopRequests
 from pipeline.jobs.state import RunState
-from pipeline.recipe import Recipe
 
 RUNS = Path("runs")
 """Where runs are that nobody gives a place."""
@@ -69,8 +70,8 @@ def _new_run(options: argparse.Namespace, attributes: dict[str, str]) -> RunFold
 
 def _tell_result(folder: RunFolder, out: Path | None) -> None:
     if out is not None:
-        recipe = Recipe.from_json((folder.avatar / "recipe.json").read_text(encoding="utf-8"))
-        save_avatar_folder(load_avatar_folder(folder.avatar), recipe, out)
+        with whole_folder(out) as partial:
+            shutil.copytree(folder.avatar, partial, dirs_exist_ok=True)
     for event in folder.events():
         if event.get("kind") == "note":
             print(f"note: {event.get('sentence', '')}")
