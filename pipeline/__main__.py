@@ -48,7 +48,8 @@ def create(options: argparse.Namespace) -> int | None:
 
     check_target(options.out)
     started = time.perf_counter()
-    output = AnimPortrait3DPipeline()(options.prompt, seed=options.seed or 0, attributes=attributes, head=options.head)
+    head = options.head or "anny"
+    output = AnimPortrait3DPipeline()(options.prompt, seed=options.seed or 0, attributes=attributes, head=head)
     seconds = time.perf_counter() - started
     avatar, recipe = output.avatars[0], output.recipes[0]
     save_avatar_folder(avatar, recipe, options.out)

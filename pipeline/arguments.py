@@ -39,7 +39,6 @@ def command_parser() -> argparse.ArgumentParser:
     )
     verb.add_argument(
         "--head",
-        default="anny",
         metavar="MODEL",
         help="anny (the default, free), or flame, smplx or a release such as flame2023 with your own model file",
     )
@@ -175,13 +174,8 @@ def is_about_runs(options: argparse.Namespace) -> bool:
     """Whether ``create`` was asked for more than the prior's head. Raises `UserError` for options that do not agree."""
     given = [name for name in OF_RUNS if getattr(options, name) is not None]
     if options.resume is not None:
-        if (
-            options.prompt is not None
-            or options.refine
-            or set(given) - {"mirror"}
-            or options.set
-            or options.seed is not None
-        ):
+        decided = (options.prompt, options.head, options.seed, options.set or None, options.refine or None)
+        if set(given) - {"mirror"} or any(value is not None for value in decided):
             raise UserError("--resume goes on with a run as it was started; give it alone, or with --out or --mirror")
         return True
     if options.prompt is None:

@@ -121,6 +121,7 @@ def test_ctrl_c_again_ends_it_at_once(tmp_path, monkeypatch, capsys):
         (["a man", "--out", "a", "--run", "r"], "--run belongs to --refine"),
         (["a man", "--resume", "r"], "--resume goes on with a run as it was started"),
         (["--resume", "r", "--seed", "0"], "--resume goes on with a run as it was started"),
+        (["--resume", "r", "--head", "flame"], "--resume goes on with a run as it was started"),
         (["--resume", "nowhere"], "there is no run in nowhere"),
         (["a man", "--refine", "--recipe", "x"], "recipe is 'x'; it is one of animportrait3d, headstudio"),
         (["a man", "--refine", "--steps-scale", "0"], "num_steps_scale is 0.0"),

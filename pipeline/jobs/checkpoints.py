@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.files import PARTIAL_SUFFIX, whole_file, writing
+from pipeline.files import PARTIAL_SUFFIX, reading, whole_file, writing
 from pipeline.stages.journal import State
 
 KEPT = 2
@@ -62,13 +62,17 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def load_newest(folder: Path, device: str | torch.device = "cpu") -> tuple[Checkpoint | None, list[Path]]:
-    """The newest checkpoint that is whole, and those newer ones that are damaged. None where there is none."""
+    """The newest checkpoint that is whole, and those newer ones that are damaged. None where there is none.
+
+    Raises `UserError` for one that the system does not let read: it may be whole.
+    """
     damaged: list[Path] = []
     for path in _files(folder):
-        try:
-            return _load(path, device), damaged
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-            damaged.append(path)
+        with reading(path):
+            try:
+                return _load(path, device), damaged
+            except (ValueError, KeyError, TypeError, SafetensorError):
+                damaged.append(path)
     return None, damaged
 
 

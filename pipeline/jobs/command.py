@@ -62,7 +62,7 @@ def _new_run(options: argparse.Namespace, attributes: dict[str, str]) -> RunFold
         options.prompt,
         seed=options.seed or 0,
         attributes=attributes,
-        head=options.head,
+        head=options.head or "anny",
         **{field: value for field, value in chosen.items() if value is not None},
     )
     return RunFolder.create(options.run or RUNS / new_id(), config)

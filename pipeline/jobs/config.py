@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,15 +75,11 @@ class RunConfig:
         ``resolution``: pixels of what the diffusion model sees. Raises `UserError` for a value out of range.
         """
         from pipeline.pretrained import base_model, controlnet_of  # diffusers takes seconds to import
-        from pipeline.stages.recipes import RECIPES
+        from pipeline.refining import refinement_config
 
-        if recipe not in RECIPES:
-            raise UserError(f"recipe is {recipe!r}; it is one of {', '.join(RECIPES)}")
-        refinement = replace(RECIPES[recipe].scaled(num_steps_scale), seed=seed)
-        if resolution is not None:
-            if resolution not in RESOLUTIONS:
-                raise UserError(f"resolution is {resolution}; it must be a multiple of 64 from 64 to 1024")
-            refinement = replace(refinement, resolution=resolution)
+        if resolution is not None and resolution not in RESOLUTIONS:
+            raise UserError(f"resolution is {resolution}; it must be a multiple of 64 from 64 to 1024")
+        refinement = refinement_config(recipe, num_steps_scale, resolution, seed=seed)
         return cls(
             prompt=prompt,
             model=_absolute(model or base_model()),

@@ -12,7 +12,7 @@ import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import httpx2
@@ -122,10 +122,14 @@ def handed_over(path: Path) -> HandedOver | None:
 def look(handed: HandedOver, token: str) -> Seen:
     """How the job is, and how far the run. Raises `UserError` when the Hub does not say."""
     api = HfApi(token=token)
-    with _told("the job"):
-        job = api.inspect_job(job_id=handed.job, namespace=handed.owner)
-    stage = job.status.stage
-    return Seen(getattr(stage, "value", str(stage)), job.status.message or "", _state(api, handed))
+    try:
+        with _told("the job"):
+            status = api.inspect_job(job_id=handed.job, namespace=handed.owner).status
+    except HubError as error:
+        if not _is_gone(error.__cause__):
+            raise
+        return Seen(JobStage.DELETED.value, "", _state(api, handed))
+    return Seen(getattr(status.stage, "value", str(status.stage)), status.message or "", _state(api, handed))
 
 
 def log(handed: HandedOver, token: str, last: int = 40) -> list[str]:
@@ -161,7 +165,7 @@ def fetch_result(handed: HandedOver, token: str, path: Path) -> Path:
             )
         with whole_folder(run.avatar) as partial:
             api.download_bucket_files(handed.bucket, [(entry, partial / name) for entry, name in wanted])
-    run.write_state(state)
+    run.write_state(replace(state, pid=0, host=""))  # nobody works on it here, whatever the bucket says
     return run.avatar
 
 
@@ -253,6 +257,10 @@ def _told(what: str) -> Iterator[None]:
         raise _refused(error, what) from error
     except (httpx2.HTTPError, TimeoutError) as error:
         raise explained(error, what, "https://huggingface.co/settings/jobs") from error
+
+
+def _is_gone(error: BaseException | None) -> bool:
+    return isinstance(error, HfHubHTTPError) and error.response.status_code == 404
 
 
 def _refused(error: HfHubHTTPError, what: str) -> HubError:

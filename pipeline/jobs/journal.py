@@ -80,7 +80,8 @@ class RunJournal(Journal):
         """The newest whole checkpoint."""
         checkpoint, damaged = load_newest(self.run.checkpoints)
         for path in damaged:
-            self.note(f"{path.name} is damaged and was laid aside; the checkpoint before it is used")
+            before = "the beginning" if checkpoint is None else "the checkpoint before it"
+            self.note(f"The checkpoint {path.name} was damaged; it went on from {before}.")
             path.unlink(missing_ok=True)
         if checkpoint is None:
             return None

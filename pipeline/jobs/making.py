@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,16 @@ def refined(journal: RunJournal, config: RunConfig) -> tuple[SplatAvatar, Recipe
 
 def assist(run: RunFolder, config: RunConfig) -> None:
     """Help the first process with its refinement, to which all the rest of the run is left."""
+    config = in_small_parts(config, run.state().batch)  # as the first does: they share out pieces of one size
     with suppress(Interrupted):
         _refine(_loaded(config), run, config, Journal())
+
+
+def in_small_parts(config: RunConfig, batch: int | None) -> RunConfig:
+    """The run with at most ``batch`` pictures at once; as it is where None."""
+    if batch is None:
+        return config
+    return replace(config, refinement=replace(config.refinement, batch=batch, rows=batch))
 
 
 def is_helper() -> bool:

@@ -7,7 +7,6 @@ import gc
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numba
@@ -20,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder
 from pipeline.jobs.journal import RunJournal, Watch
-from pipeline.jobs.making import assist, is_helper, is_one_of_several, make_start, refined
+from pipeline.jobs.making import assist, in_small_parts, is_helper, is_one_of_several, make_start, refined
 from pipeline.jobs.mirror import Mirror
 from pipeline.jobs.state import RunState
 from pipeline.jobs.troubles import disk_sentence, is_disk_full, is_out_of_memory, memory_sentence
@@ -45,9 +44,8 @@ def run(
     """Work on a run until it is finished, ``budget_seconds`` are over or ``stop()`` is true; how it is then.
 
     ``watch`` is shown the state whenever it changes. What the person can mend ends in the state "failed", with a
-    sentence, and may be resumed; our own defects are raised besides. ``mirror``: see `Mirror`. Raises
-    `UserError` when there is no run, or
-    somebody else works on it.
+    sentence, and may be resumed; our own defects are raised besides. ``mirror``: see `Mirror`. Raises `UserError` when
+    there is no run, or somebody else works on it.
 
     Started by ``accelerate launch`` or ``torchrun``, the first of several processes does all this, and the others help.
     """
@@ -121,7 +119,7 @@ def _refined_if_memory_suffices(journal: RunJournal) -> tuple[SplatAvatar, Recip
     """The refined head; None when memory was short, and half as many pictures at once may be tried now."""
     config, batch = journal.config, journal.state.batch
     try:
-        return refined(journal, config if batch is None else _in_small_parts(config, batch))
+        return refined(journal, in_small_parts(config, batch))
     except Exception as error:
         batch = batch or config.refinement.batch
         if not is_out_of_memory(error) or batch == 1 or is_one_of_several():
@@ -129,10 +127,6 @@ def _refined_if_memory_suffices(journal: RunJournal) -> tuple[SplatAvatar, Recip
         journal.note(f"Memory did not suffice for {batch} pictures at once; it goes on with {batch // 2}.")
         journal.update(batch=batch // 2)
         return None  # the error, and with it what it holds on to, is gone when the next attempt begins
-
-
-def _in_small_parts(config: RunConfig, batch: int) -> RunConfig:
-    return replace(config, refinement=replace(config.refinement, batch=batch, rows=batch))
 
 
 def _make_video(journal: RunJournal) -> None:

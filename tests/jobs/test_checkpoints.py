@@ -78,6 +78,17 @@ def test_of_a_damaged_one_the_one_before_is_taken(tmp_path, damage):
     assert_equal(state(5), found.state)
 
 
+def test_one_that_may_not_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, Checkpoint(5, "eyes", state(5)))
+
+    def refused(path, device):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(checkpoints, "_load", refused)
+    with pytest.raises(UserError, match=r"00000005.safetensors cannot be read \(Permission denied\)"):
+        load_newest(tmp_path)
+
+
 def test_nothing_is_found_where_nothing_is(tmp_path):
     assert load_newest(tmp_path / "nowhere") == (None, [])
 

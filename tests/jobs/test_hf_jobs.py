@@ -82,6 +82,8 @@ def test_a_job_is_cancelled(hub, run, token, brought):
     handed = hf_jobs.hand_over(run.path, token)
     hf_jobs.cancel(handed, token)
     assert hf_jobs.look(handed, token).stage == "CANCELED"
+    hub.jobs.clear()
+    assert hf_jobs.look(handed, token).ended, "it was deleted on the Hub's page"
 
 
 @pytest.mark.parametrize(

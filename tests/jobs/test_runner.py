@@ -6,12 +6,13 @@ import errno
 import resource
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
 
 from pipeline.errors import UserError
-from pipeline.jobs import RunFolder
+from pipeline.jobs import RunFolder, making
 from pipeline.jobs.runner import run
 from tests.jobs.fake import STEPS, fake_refined, new_run, result, without_models
 
@@ -169,6 +170,16 @@ def test_short_of_memory_it_takes_ever_fewer_pictures_at_once_and_then_says_so(t
     without_models(monkeypatch)
     assert run(folder.path).status == "finished"
     assert folder.state().batch == 1
+
+
+def test_who_helps_takes_as_few_pictures_at_once_as_the_first_process(tmp_path, monkeypatch):
+    folder = new_run(tmp_path / "run")
+    folder.write_state(replace(folder.state(), batch=2))
+    seen = []
+    monkeypatch.setattr(making, "_loaded", lambda config: None)
+    monkeypatch.setattr(making, "_refine", lambda pipeline, run, config, journal: seen.append(config.refinement))
+    making.assist(folder, folder.config())
+    assert [(refinement.batch, refinement.rows) for refinement in seen] == [(2, 2)]
 
 
 def test_our_own_defect_is_recorded_and_raised(tmp_path, monkeypatch):
