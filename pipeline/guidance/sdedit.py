@@ -59,7 +59,7 @@ def edit(
         (B,3,H,W) float32 in 0..1.
 
     Raises:
-        UserError: the scheduler cannot start in the middle of its schedule.
+        UserError: the scheduler cannot start in the middle of its schedule, or a picture is no finite numbers.
     """
     parts = []
     for rows in torch.arange(len(images)).split(batch):
@@ -113,6 +113,8 @@ class _Edit:
                 answer = negative + guidance_scale * (positive - negative)
             latents = self.scheduler.step(answer, timestep, latents, **self._options, return_dict=False)[0]
         edited = model.decode(latents)
+        if not edited.isfinite().all():
+            raise UserError("a picture that the diffusion model edited is no finite numbers; compute it in float32")
         if edited.shape != images.shape:
             edited = functional.interpolate(edited, images.shape[-2:], mode="bilinear", antialias=True)
         return edited
@@ -176,7 +178,7 @@ class Targets:
         if number not in self._pictures and self._folder is not None:
             try:
                 pixels = np.array(Image.open(self._file(self._folder, number)).convert("RGB"))
-            except (OSError, ValueError):
+            except (OSError, ValueError, SyntaxError):  # the last is Pillow's for a PNG with a broken chunk
                 return None
             self._pictures[number] = torch.from_numpy(pixels).permute(2, 0, 1)
         return self._pictures.get(number)

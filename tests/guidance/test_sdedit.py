@@ -137,6 +137,13 @@ def test_a_scheduler_that_cannot_start_midway_is_refused():
         _edit(toy_model(), diffusers.FlowMatchEulerDiscreteScheduler(), torch.rand(1, 3, 16, 16))
 
 
+def test_a_picture_of_no_finite_numbers_is_told():
+    model = toy_model()
+    model.vae.axes.data[0] = torch.inf
+    with pytest.raises(UserError, match="no finite numbers"):
+        _edit(model, toy_scheduler(), torch.rand(2, 3, 16, 16))
+
+
 class _Maker:
     """Pictures that depend on their number; remembers what it made."""
 
@@ -179,9 +186,13 @@ def test_processes_that_share_a_folder_share_their_pictures(tmp_path):
     assert unused.made == []
 
 
-def test_a_damaged_file_is_made_again(tmp_path):
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_damaged_file_is_made_again(tmp_path, is_cut):
     expected = Targets(tmp_path, batch=4).of(range(2), _Maker())
-    (tmp_path / "00001.png").write_bytes(b"\x89PNG\r\n")
+    file = tmp_path / "00001.png"
+    whole = file.read_bytes()
+    length = whole.index(b"IDAT") - 4
+    file.write_bytes(b"\x89PNG\r\n" if is_cut else whole[:length] + bytes([0, 0, 0, 8]) + whole[length + 4 :])
     maker = _Maker()
     assert torch.equal(Targets(tmp_path, batch=4).of(range(2), maker), expected)
     assert maker.made == [[1]]
