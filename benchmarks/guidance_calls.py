@@ -79,6 +79,6 @@ def predictions(phase: Phase, least: int = 1) -> list[int]:
     counts = []
     for index in range(phase.steps):
         timestep = int(timesteps_of(phase, index, 1, torch.Generator())[0])
-        start = max(timestep - interval(index), 0)
+        start = max(timestep - interval(index, phase.warm_steps), 0)
         counts.append(max(least, min(-(-start // INVERSION_STRIDE), phase.inversions) + 1))
     return counts

@@ -19,7 +19,7 @@ from pipeline.camera import Camera
 from pipeline.guidance.diffusion import DiffusionModel
 from pipeline.guidance.guidance import Guidance
 from pipeline.guidance.prompts import PromptBatch
-from pipeline.guidance.score_distillation import Step, ism
+from pipeline.guidance.score_distillation import Step, interval, ism
 from pipeline.guidance.sdedit import edit
 from pipeline.guidance.shot import Shot, View
 from pipeline.stages.appearance import photometric_loss
@@ -115,7 +115,7 @@ class OneCropAtATime:
             noise=self._noise(image),
             timesteps=torch.tensor([timestep]),
             guidance_scale=self._phase.guidance_scale,
-            index=index,
+            interval=interval(index, self._phase.warm_steps),
         )
         return ism(self._model, step)
 

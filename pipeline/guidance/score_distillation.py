@@ -17,8 +17,8 @@ from torch import Tensor
 from pipeline.guidance.diffusion import DiffusionModel
 from pipeline.guidance.prompts import PromptBatch
 
-INTERVAL, WARM_INTERVAL, WARM_STEPS = 50, 50, 400
-"""Of interval score matching, in timesteps: the interval, what it is longer at first, steps until that has gone."""
+INTERVAL, WARM_INTERVAL = 50, 50
+"""Of interval score matching, in timesteps: the interval, and what it is longer at first."""
 INVERSION_STRIDE = 50
 """Timesteps of one step of the inversion that leads to the interval's start."""
 CLEAN_TIMESTEP = 200
@@ -41,8 +41,8 @@ class Step:
     timesteps: Tensor
     """(B,) whole numbers."""
     guidance_scale: float
-    index: int
-    """Steps of the phase done before."""
+    interval: int = INTERVAL
+    """Timesteps between the two noises that `ism` compares."""
     weight: Tensor | None = None
     """(B,1,h,w) in 0..1: 0 where another crop guides better."""
     inversions: int = 3
@@ -57,15 +57,15 @@ def ism(model: DiffusionModel, step: Step) -> Tensor:
 
     The latents are inverted to timestep s = t - Δ, and from there in one step to t, always with the empty prompt and
     the condition (`_invert`). The gradient is sqrt((1 - ᾱ_t)/ᾱ_t) (ε̂(z_t) - ε(z_s)), ε̂ being guided by the prompt and
-    away from the negative one. Δ falls from 100 to 50 in the first 400 steps. At most five calls of the UNet, fewer for
-    small t, where the inversion is shorter.
+    away from the negative one. Δ is the step's interval. At most five calls of the UNet, fewer for small t, where the
+    inversion is shorter.
 
     Raises `ValueError` when the rows have different timesteps: the number of steps would differ.
     """
     t = int(step.timesteps[0])
     if (step.timesteps != t).any():
         raise ValueError(f"interval score matching takes one timestep for all crops, not {step.timesteps.tolist()}")
-    s = max(t - interval(step.index), 0)
+    s = max(t - step.interval, 0)
     with torch.no_grad():
         start = max(s - INVERSION_STRIDE * step.inversions, 0)
         noisy = model.add_noise(step.latents.detach(), step.noise, _all_rows(step, start))
@@ -78,9 +78,10 @@ def ism(model: DiffusionModel, step: Step) -> Tensor:
     return _with_gradient(step, gradient)
 
 
-def interval(index: int) -> int:
-    """Timesteps between the two noises that are compared, Δ, at a step of the phase."""
-    return INTERVAL + math.ceil(WARM_INTERVAL * (1 - min(index / WARM_STEPS, 1)))
+def interval(index: int, warm_steps: int) -> int:
+    """Timesteps Δ between the two noises that `ism` compares after ``index`` steps: 100 at first, 50 after
+    ``warm_steps``, 400 as published."""
+    return INTERVAL + math.ceil(WARM_INTERVAL * (1 - min(index / max(warm_steps, 1), 1)))
 
 
 def sds(model: DiffusionModel, step: Step) -> Tensor:

@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Pose:
-    """One moment of the rig's motion."""
+    """One moment of the rig's motion, on the CPU."""
 
     expression: Tensor
     """(1, E)."""

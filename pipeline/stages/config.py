@@ -49,7 +49,7 @@ class Densification:
     max_scale: float = 0.1
     """World size, in extents of the scene."""
     max_radius: float = 20.0
-    """Pixels of a view's frame."""
+    """Pixels of a view's frame; looked at in those of ``prune_steps`` that also add, as the published codes do."""
     most: int = 2_000_000
     """Splats; none are added beyond."""
 
@@ -75,6 +75,8 @@ class Phase:
     """Range of the second part of the phase, which begins at ``late_from``."""
     late_from: int = 0
     """Step."""
+    warm_steps: int = 400
+    """In which the interval of ``ism`` falls from 100 timesteps to 50."""
     inversions: int = 3
     """Steps by which ``ism`` inverts latents to the start of its interval; 3 is the paper's, 0 adds noise instead and
     saves up to half of the UNet's rows."""
@@ -126,7 +128,9 @@ class Phase:
             for value in getattr(self, name) or ():
                 _within(f"{where}: {name}", value, 0, 999)
         _within(f"{where}: strength", self.strength, 0, 1)
+        _within(f"{where}: edit_steps", self.edit_steps, 1, 1000)
         _within(f"{where}: inversions", self.inversions, 0, 20)
+        _within(f"{where}: warm_steps", self.warm_steps, 0, LONGEST)
         _within(f"{where}: back_share", self.back_share, 0, 1)
         if not self.regions:
             raise UserError(f"{where} has no regions; name some, such as full or face")
@@ -172,8 +176,14 @@ class RefinementConfig:
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names) or not names:
             raise UserError(f"the phases are {', '.join(names) or 'none'}; there must be some, each with its own name")
+        if self.learning_rates.shape and len(names) > 1:
+            raise UserError(f"the shape of the head is learned in one phase alone, not in {', '.join(names)}")
+        if self.cameras == "headstudio" and any("full" not in phase.regions for phase in self.phases):
+            raise UserError("HeadStudio's cameras go round the whole head; add full to the regions of each phase")
         _within("edit_pool", self.edit_pool, 1, LONGEST)
         _within("batch", self.batch, 1, 1024)
+        _within("rows", self.rows or 1, 1, LONGEST)
+        _within("sh_degree", self.sh_degree, 0, 3)
         _within("per_triangle", self.per_triangle, 1, 100)
         _within("frame", self.frame, 64, 4096)
         _within("resolution", self.resolution, 8, 2048)
@@ -203,6 +213,7 @@ class RefinementConfig:
                 replace(
                     phase,
                     steps=to(phase.steps),
+                    warm_steps=phase.warm_steps and to(phase.warm_steps),
                     late_from=phase.late_from and to(phase.late_from),
                     position_from=phase.position_from and to(phase.position_from),
                     densification=densification,

@@ -59,7 +59,7 @@ class FacePoints:
         """(3,) in the world, metres."""
         marks = self._rig.landmarks
         assert marks is not None
-        posed = self._rig.pose(pose.expression.cpu(), pose.rotations.cpu())[0]
+        posed = self._rig.pose(pose.expression, pose.rotations)[0]
         points = dict(zip(marks.names, marks.positions(posed, self._rig.faces), strict=True))
         return {region: torch.stack([points[name] for name in names]).mean(0) for region, names in CENTRES.items()}
 
@@ -80,6 +80,7 @@ def cut(seen: Seen, points: dict[Region, Tensor], phase: Phase, resolution: int)
 
     ``points`` as `FacePoints` gives them. Crops are taken from the front half only, and an eye only where the nose does
     not hide it. The full frame leaves the face to the crop of the face.
+    Raises `UserError` where the phase looks at nothing that is seen from there.
     """
     boxes = {region: crop_box(seen.camera, points[region], region) for region in visible(phase.regions, seen.yaw)}
     shots = [
@@ -91,6 +92,10 @@ def cut(seen: Seen, points: dict[Region, Tensor], phase: Phase, resolution: int)
         covered = scaled_box(boxes["face"], resolution / frame) if "face" in boxes else None
         whole = crop_camera(seen.camera, (0, 0, frame, frame), resolution)
         shots.append(Shot("full", whole, seen.direction, phase.conditioned_full, covered))
+    if not shots:
+        raise UserError(
+            f"phase {phase.name!r} sees nothing at a yaw of {seen.yaw:.0f}°; add full or face to its regions"
+        )
     return tuple(shots)
 
 

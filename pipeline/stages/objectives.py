@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.avatar import SplatAvatar
 from pipeline.files import reading, whole_file
 from pipeline.guidance.guidance import Guidance
-from pipeline.guidance.score_distillation import DISTILLATIONS, Step
+from pipeline.guidance.score_distillation import DISTILLATIONS, Step, interval
 from pipeline.guidance.sdedit import Targets, edit
 from pipeline.guidance.shot import View
 from pipeline.stages.appearance import photometric_loss
@@ -77,7 +77,7 @@ class Distillation:
                 noise=noise.to(model.device),
                 timesteps=timesteps,
                 guidance_scale=phase.guidance_scale,
-                index=step,
+                interval=interval(step, phase.warm_steps),
                 weight=uncovered(shots, *shape[1:], model.device),
                 inversions=phase.inversions,
             ),
@@ -194,9 +194,12 @@ def frozen_start(
     if folder is None:
         return with_attributes(avatar, attributes(avatar) if state is None else state[FROZEN]).to(avatar.device)
     file = folder / FROZEN_FILE
-    if accelerator.is_main_process and not file.exists():
-        with whole_file(file) as partial:
-            save_file(attributes(avatar), partial)
-    accelerator.wait_for_everyone()
+
+    def keep() -> None:
+        if not file.exists():
+            with whole_file(file) as partial:
+                save_file(attributes(avatar), partial)
+
+    main_decides(keep, accelerator)
     with reading(file):
         return with_attributes(avatar, load_file(file)).to(avatar.device)

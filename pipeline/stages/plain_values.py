@@ -69,7 +69,7 @@ def _tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
 
 
 def _number_or_text(kind: Any, value: Any, where: str) -> Any:
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) <= 2**53:
         value = float(value)
     if type(value) is not kind:  # a bool is an int to isinstance
         raise UserError(f"{where} is {_told(value)}; it must be {WORDS[kind]}")

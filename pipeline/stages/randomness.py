@@ -7,12 +7,12 @@ import hashlib
 import torch
 
 
-def generator(seed: int, *names: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+def generator(seed: int, *names: str | int) -> torch.Generator:
     """A generator for one purpose, e.g. ``generator(seed, "full_ism", step, view)``.
 
     Equal arguments give equal numbers in every process and after every restart, so that a checkpoint keeps no state of
-    generators and views can be shared out. Draw on the CPU, whose numbers are the same on every machine, and move them.
+    generators and views can be shared out. It draws on the CPU, whose numbers are the same on every machine.
     """
     words = repr((seed, *names)).encode()
     key = int.from_bytes(hashlib.sha256(words).digest()[:8], "little")
-    return torch.Generator(device).manual_seed(key & (2**63 - 1))
+    return torch.Generator().manual_seed(key & (2**63 - 1))

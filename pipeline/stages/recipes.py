@@ -51,7 +51,6 @@ ANIMPORTRAIT3D = RefinementConfig(
             timesteps=(750, 15),
             pool="open_mouth",
             yaw=(40.0, 140.0),
-            named_views=True,
             scale_weight=LARGE_SPLATS_WHILE_DISTILLING,
             densification=Densification(steps=(100,)),
         ),

@@ -64,8 +64,7 @@ class ViewSampler:
             rotations[:, self._pool.head_joints] = 0
         if self._phase.moves_eyes:
             self._eyes.draw(source, expression, rotations)
-        device = self._rig.vertices.device
-        return Pose(expression.to(device), rotations.to(device), bool(self._pool.mouth_open[chosen]))
+        return Pose(expression, rotations, bool(self._pool.mouth_open[chosen]))
 
     def _round_the_portrait(self, source: torch.Generator, index: int, count: int) -> Seen:
         """AnimPortrait3D's: from the phase's range, and for a share of them from behind."""
@@ -89,16 +88,20 @@ class ViewSampler:
 
 
 def portrait_direction(yaw: float) -> Direction:
-    """AnimPortrait3D's word for a yaw from −180 to 360 degrees."""
-    if 60 < yaw < 120:
-        return "front"
-    return "side" if 120 <= yaw < 195 or -15 < yaw <= 60 else "back"
+    """AnimPortrait3D's word for a yaw in degrees, whichever way round: front up to 30° off, side up to 105°."""
+    off = _off_front(yaw)
+    return "front" if off < 30 else "side" if off < 105 else "back"
 
 
 def ball_direction(yaw: float) -> Direction:
     """HeadStudio's word: a quarter of the circle in front, a quarter behind."""
-    off = abs((yaw - 90 + 180) % 360 - 180)
+    off = _off_front(yaw)
     return "front" if off < 45 else "back" if off > 135 else "side"
+
+
+def _off_front(yaw: float) -> float:
+    """Degrees, 0 to 180, between a yaw and the front."""
+    return abs((yaw - 90 + 180) % 360 - 180)
 
 
 def uniform(source: torch.Generator, low: float, high: float) -> float:

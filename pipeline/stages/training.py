@@ -97,9 +97,8 @@ class Training:
 
     @property
     def wants_statistics(self) -> bool:
-        """Whether splats will still be added or removed after a later step."""
-        densification = self._phase.densification
-        return max((*densification.steps, *densification.prune_steps), default=0) > self.done
+        """Whether splats will still be added after a later step."""
+        return max(self._phase.densification.steps, default=0) > self.done
 
     def restructure(self, extent: float) -> None:
         """Add and remove splats if it is time to, in a scene of ``extent`` metres."""
@@ -109,8 +108,9 @@ class Training:
             draws = generator(self._config.seed, self._phase.name, self.done, "split")
             self._change(densify(self.avatar, self.statistics, options, self.trained, extent, draws))
         if removes:
-            self._change(prune(self.avatar, self.statistics, options, self.trained, self.start.log_scales, extent))
-        if adds or removes:
+            seen = self.statistics if adds else None
+            self._change(prune(self.avatar, seen, options, self.trained, self.start.log_scales, extent))
+        if adds:
             self.statistics = Statistics.empty(self.start.means)
 
     def state(self) -> State:

@@ -1,6 +1,5 @@
 """The gradient of each distillation loss against its formula, written out again on a linear UNet."""
 
-import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,7 +9,7 @@ from torch.nn import functional
 
 from pipeline.guidance.diffusion import DiffusionModel
 from pipeline.guidance.prompts import PromptBatch
-from pipeline.guidance.score_distillation import DISTILLATIONS, Step, dsd, ism, sds
+from pipeline.guidance.score_distillation import DISTILLATIONS, Step, dsd, interval, ism, sds
 from tests.guidance.toy import EMBED, ToyUnet, ToyVae, toy_model, toy_scheduler
 
 GUIDANCE = 7.5
@@ -33,7 +32,7 @@ def _step(t, rows=3, index=0, weight=None, inversions=3, seed=0, latents=None):
         noise=normal(rows, 4, 2, 2),
         timesteps=timesteps,
         guidance_scale=GUIDANCE,
-        index=index,
+        interval=interval(index, 400),
         weight=weight,
         inversions=inversions,
     )
@@ -49,7 +48,7 @@ class _Formula:
         self.added = 1.5 * step.condition_scale[row].double() * functional.avg_pool2d(step.conditions[row].double(), 8)
         self.texts = {name: getattr(step.prompts, name)[row].double() for name in ("positive", "negative", "null")}
         self.z, self.noise = step.latents[row].detach().double(), step.noise[row].double()
-        self.t, self.index = int(step.timesteps[row]), step.index
+        self.t, self.interval = int(step.timesteps[row]), step.interval
 
     def seen(self, z, t, text):
         flat = (
@@ -67,8 +66,7 @@ class _Formula:
         return self.kept[then].sqrt() * clean + (1 - self.kept[then]).sqrt() * seen, seen
 
     def ism(self, inversions=3):
-        delta = 50 + math.ceil(50 * (1 - min(self.index / 400, 1)))
-        s = max(self.t - delta, 0)
+        s = max(self.t - self.interval, 0)
         now = max(s - 50 * inversions, 0)
         z = self.noised(now)
         for _ in range(inversions):
@@ -175,7 +173,7 @@ def test_a_batch_is_the_same_as_one_by_one(name):
         latents = step.latents[part].detach().requires_grad_()
         alone = Step(
             latents, step.prompts[part], step.conditions[part], step.condition_scale[part], step.noise[part],
-            step.timesteps[part], GUIDANCE, 0,
+            step.timesteps[part], GUIDANCE, step.interval,
         )  # fmt: skip
         assert torch.allclose(_gradient(DISTILLATIONS[name](toy_model(), alone), alone), together[part], atol=1e-4)
 
@@ -219,6 +217,12 @@ def test_the_other_losses_call_the_unet_once():
         loss(model, _step(400))
         assert model.unet.rows == [3 * texts]
         assert model.controlnet.rows == [2 * texts]
+
+
+def test_the_interval_falls_from_100_to_50():
+    assert [interval(index, 400) for index in (0, 1, 8, 123, 399, 400, 900)] == [100, 100, 99, 85, 51, 50, 50]
+    assert [interval(index, 100) for index in (0, 2, 100)] == [interval(index, 400) for index in (0, 8, 400)]
+    assert interval(0, 0) == 100
 
 
 def test_interval_score_matching_wants_one_timestep():

@@ -51,6 +51,11 @@ def test_what_is_left_out_has_its_default():
         (["phases", 0, "timesteps"], [1000, 0], r"timesteps is 1000; it goes from 0 to 999"),
         (["phases", 0, "steps"], 0, r"steps is 0; it goes from 1"),
         (["phases", 0, "regions"], [], r"phase 'head_dsd' has no regions"),
+        (["phases", 0, "regions"], ["face"], r"add full to the regions"),
+        (["phases", 0, "edit_steps"], 0, r"edit_steps is 0; it goes from 1"),
+        (["rows"], -1, r"rows is -1; it goes from 1"),
+        (["sh_degree"], 4, r"sh_degree is 4; it goes from 0 to 3"),
+        (["learning_rates", "sh"], 10**400, r"learning_rates.sh is 1000"),
     ],
 )
 def test_a_wrong_field_is_named(path, value, told):
@@ -78,6 +83,13 @@ def test_phases_have_names_of_their_own():
         replace(ANIMPORTRAIT3D, phases=(phase, phase))
 
 
+def test_a_shape_is_learned_in_one_phase():
+    """A second phase would go on from the first shape after a stop: the state of a phase holds its own alone."""
+    again = replace(HEADSTUDIO.phases[0], name="again")
+    with pytest.raises(UserError, match="in one phase alone, not in head_dsd, again"):
+        replace(HEADSTUDIO, phases=(*HEADSTUDIO.phases, again))
+
+
 def test_a_shorter_refinement_keeps_the_noise_schedule():
     short = HEADSTUDIO.scaled(0.01)
     phase, whole = short.phases[0], HEADSTUDIO.phases[0]
@@ -90,6 +102,7 @@ def test_a_shorter_refinement_keeps_the_noise_schedule():
     assert shortest.phases[0].densification.steps == (1,)
     assert [phase.edit_steps for phase in shortest.phases] == [phase.edit_steps for phase in ANIMPORTRAIT3D.phases]
     assert ANIMPORTRAIT3D.scaled(1) == ANIMPORTRAIT3D
+    assert ANIMPORTRAIT3D.scaled(0.1).phases[3].warm_steps == 40
 
 
 @pytest.mark.parametrize("scale", [0, -1, 11, float("nan")])

@@ -125,7 +125,7 @@ def test_the_left_of_the_picture_is_the_subject_s_right():
 @pytest.mark.parametrize(
     ("yaw", "word"),
     [(90, "front"), (61, "front"), (60, "side"), (0, "side"), (-14, "side"), (-20, "back"), (120, "side"),
-     (194, "side"), (196, "back"), (270, "back")],
+     (194, "side"), (196, "back"), (270, "back"), (344, "back"), (350, "side")],
 )  # fmt: skip
 def test_a_view_is_named(yaw, word):
     assert portrait_direction(yaw) == word
