@@ -23,18 +23,22 @@ REGIONS = ("full", "face", "eye_left", "eye_right", "mouth")
 
 @functools.lru_cache(1)
 def small_avatar() -> SplatAvatar:
-    """Some of the splats of a built head, a share of them of eyes and mouth, enlarged to close the gaps."""
-    whole = build_avatar(understand(PROMPT, 1).attributes)
+    """A built head of few splats."""
+    return thinned(build_avatar(understand(PROMPT, 1).attributes), SPLATS, INNER)
+
+
+def thinned(whole: SplatAvatar, splats: int, inner: int) -> SplatAvatar:
+    """Some of an avatar's splats, ``inner`` each of eyes and mouth, enlarged to close the gaps."""
     draws = torch.Generator().manual_seed(0)
-    shares = {Layer.EYE: INNER, Layer.MOUTH: INNER}
+    shares = {Layer.EYE: inner, Layer.MOUTH: inner}
     rows = torch.cat(
         [
             torch.nonzero(mask)[torch.randperm(int(mask.sum()), generator=draws)[:share], 0]
             for mask, share in [(whole.layer == layer, share) for layer, share in shares.items()]
-            + [(~torch.isin(whole.layer, torch.tensor(list(shares))), SPLATS - 2 * INNER)]
+            + [(~torch.isin(whole.layer, torch.tensor(list(shares))), splats - 2 * inner)]
         ]
     )
-    larger = 0.5 * math.log(len(whole.layer) / SPLATS)
+    larger = 0.5 * math.log(len(whole.layer) / splats)
     return SplatAvatar.from_parts(
         whole.rig,
         face=whole.face[rows],
