@@ -39,7 +39,7 @@ def main(place: Path) -> dict[str, Any]:
     """What a visitor may do with a run, one after the other."""
     runner.refined = partial(fake_refined, seconds=STEP_SECONDS)  # type: ignore[assignment]
     brought = []
-    runs_calls.fetch_models = lambda config: brought.append(config.model)
+    runs_calls.fetch_models = lambda model, controlnet, recipe: brought.append(model)
     runner._make_video = lambda journal: None
     gpu_runs.START_SECONDS = gpu_runs.SLICE_SECONDS - BUDGET
     os.environ["ANIMPORTRAIT3D_LIBRARY"] = str(place / "library")

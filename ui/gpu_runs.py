@@ -13,6 +13,7 @@ from pathlib import Path
 import spaces
 
 from pipeline.errors import UserError
+from pipeline.jobs.folder import RunFolder
 from pipeline.jobs.runner import run
 
 SLICE_SECONDS = 60
@@ -31,6 +32,8 @@ class Slice:
     """Of the run."""
     done: int = 0
     """Steps of the run so far."""
+    targets: int = 0
+    """Pictures that lie ready for its current phase."""
     problem: str = ""
     """The sentence of a `UserError`."""
 
@@ -42,17 +45,17 @@ def advance_run(folder: Path) -> Slice:
         state = run(folder, budget_seconds=SLICE_SECONDS - START_SECONDS, stop=(folder.parent / STOP).exists)
     except UserError as error:
         return Slice(problem=str(error))
-    return Slice(state.status, state.done)
+    return Slice(state.status, state.done, sum(1 for _ in RunFolder(folder).targets.rglob("*.png")))
 
 
 def slices(folder: Path) -> Iterator[Slice]:
     """Advance a run until it ends, fails, is stopped, or makes no headway. Raises `gr.Error` when no GPU is lent."""
     stop = folder.parent / STOP
     stop.unlink(missing_ok=True)
-    before = -1
+    before = (-1, 0)
     while not stop.exists():
         ended = advance_run(folder)
         yield ended
-        if ended.status != "stopped" or ended.done <= before:
+        if ended.status != "stopped" or (ended.done, ended.targets) <= before:
             return
-        before = ended.done
+        before = (ended.done, ended.targets)

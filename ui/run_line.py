@@ -42,8 +42,9 @@ class RunLine:
         self._stopping: set[str] = set()
 
     def join(self, run: Run) -> None:
-        """Let a run wait for its turn, which may be now. Raises `UserError` where it cannot be started."""
-        (run.place / QUEUED).touch()
+        """Let a run wait for its turn, which may be now; one that waits already keeps its place."""
+        if not self.has(run):
+            (run.place / QUEUED).touch()
         self.advance()
 
     def leave(self, run: Run) -> None:
@@ -79,7 +80,7 @@ class RunLine:
                 waiting = sorted((run for run in everybody if self.has(run)), key=self._since)
                 if waiting and not any(_works(run) for run in everybody):
                     self._start(waiting[0])
-        except (Timeout, FileNotFoundError):  # another process is at it, or there has never been a run here
+        except (Timeout, OSError):  # another process is at it, there has never been a run here, or the disk refuses
             return
 
     def keep_going(self) -> None:
@@ -98,8 +99,9 @@ class RunLine:
         self._closed.set()
         at_work = [run for run in self._runs.all() if _works(run)]
         for run in at_work:
-            (run.place / QUEUED).touch()
-            os.utime(run.place / QUEUED, (0, 0))  # before all others
+            with suppress(OSError):  # deleted meanwhile, or no room: it is resumed by hand then
+                (run.place / QUEUED).touch()
+                os.utime(run.place / QUEUED, (0, 0))  # before all others
         enders = [threading.Thread(target=self._end, args=(run,)) for run in at_work]
         for ender in enders:
             ender.start()

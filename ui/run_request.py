@@ -54,4 +54,4 @@ def cost_words(run: RunConfig, at: Computing) -> str:
         )
     else:
         told = f"**About {in_words(here)}** here, on {at.name}; about {elsewhere} on a good GPU."
-    return f"{told}\n\n{model_words(run.model, run.controlnet)}"
+    return f"{told}\n\n{model_words(run)}"

@@ -20,7 +20,7 @@ import os
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -45,6 +45,8 @@ LARGEST_OWNER = 64 * 1024
 """Bytes of an owner.json."""
 MOST_UNFINISHED = 3
 """Runs of one person on a Space that are at work or wait: each takes the place's one turn for long."""
+MOST_WAITING = 20
+"""Runs of all people on a Space that are at work or wait: anybody may start one, under any name."""
 PREVIEW_SIZE = 512
 KILL_SECONDS = 5.0
 """What is deleted need not be kept: its worker gets so long."""
@@ -70,6 +72,8 @@ class Run:
     owner: Owner
     config: RunConfig
     state: RunState
+    created: float
+    """Seconds since 1970."""
 
     @property
     def folder(self) -> RunFolder:
@@ -109,7 +113,6 @@ class Runs:
         if not owners:
             raise UserError(NEEDS_KEY)
         self.workshop.library.check_room(owners)
-        self._check_turns(person)
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)  # faces are private
         run_id = new_id()
@@ -122,24 +125,25 @@ class Runs:
 
     def of(self, person: str) -> list[Run]:
         """A person's runs, newest first."""
-        owners = ids_of(person)
-        mine = [run for run in self.all() if run.owner.person in owners]
-        return sorted(mine, key=lambda run: run.folder.created, reverse=True)
+        return sorted(self._all(ids_of(person)), key=lambda run: run.created, reverse=True)
 
     def find(self, run_id: str, person: str) -> Run:
         """A person's own run. Raises `UserError` for one that is not theirs."""
-        run = self._read(self.root / run_id) if ID.fullmatch(run_id or "") else None
-        if run is None or run.owner.person not in ids_of(person):
+        run = self._read(self.root / run_id, ids_of(person)) if ID.fullmatch(run_id or "") else None
+        if run is None:
             raise UserError(NOT_YOURS)
         return run
 
     def all(self) -> list[Run]:
         """Everybody's."""
+        return self._all(None)
+
+    def _all(self, owners: tuple[str, ...] | None) -> list[Run]:
         try:
             places = [place for place in self.root.iterdir() if ID.fullmatch(place.name)]
         except FileNotFoundError:
             return []
-        return [run for place in places if (run := self._read(place)) is not None]
+        return [run for place in places if (run := self._read(place, owners)) is not None]
 
     def delete(self, run: Run) -> None:
         """Delete a run, whoever works on it. Raises `UserError` where the system refuses."""
@@ -182,47 +186,63 @@ class Runs:
         return small
 
     def config_file(self, run: Run) -> Path:
-        """A copy of the run's settings where the page serves files from."""
-        path = self._shown(run) / "run.json"
+        """The run's settings where the page serves files from; of folders of this machine only their names."""
+        config, path = run.config, self._shown(run) / "run.json"
+        told = replace(config, model=_without_folder(config.model), controlnet=_without_folder(config.controlnet))
         with whole_file(path, durable=False) as partial:
-            partial.write_text(run.config.to_json(), encoding="utf-8")
+            partial.write_text(told.to_json(), encoding="utf-8")
         return path
 
     def remove_old(self) -> None:
         """Delete what nobody has worked on for as long as the limits say, and what a killed process left half-done."""
         hours = self.workshop.limits.keep_hours
         for run in self.all() if hours else []:
-            last = max(run.state.heartbeat, run.folder.created, run.place.stat().st_mtime)
-            busy = self.line.has(run) or is_running(run.folder.path)
-            if hours and not busy and time.time() - last > hours * 3600:
-                with suppress(UserError):
+            with suppress(UserError, FileNotFoundError):  # deleted meanwhile
+                last = max(run.state.heartbeat, run.created, run.place.stat().st_mtime)
+                busy = self.line.has(run) or is_running(run.folder.path)
+                if not busy and time.time() - last > hours * 3600:
                     self.delete(run)
         for place in self.root.glob(f".*{PARTIAL_SUFFIX}"):
             with suppress(FileNotFoundError):
                 if time.time() - place.stat().st_mtime > ABANDONED_SECONDS:
                     shutil.rmtree(place, ignore_errors=True)
 
-    def _check_turns(self, person: str) -> None:
-        unfinished = [run for run in self.of(person) if self.line.has(run) or run.state.status == "running"]
-        if os.environ.get("SPACE_ID") and len(unfinished) >= MOST_UNFINISHED:
+    def check_turns(self, person: str) -> None:
+        """Raise `UserError` where no further run of theirs may wait for a turn: on a Space not everybody's may."""
+        if not os.environ.get("SPACE_ID"):
+            return
+        unfinished = [run for run in self.all() if self.line.has(run) or run.state.status == "running"]
+        owners = ids_of(person)
+        mine = sum(run.owner.person in owners for run in unfinished)
+        if mine >= MOST_UNFINISHED:
             raise UserError(
-                f"{len(unfinished)} runs of yours are at work or wait here, which is the most; "
+                f"{mine} runs of yours are at work or wait here, which is the most; "
                 "stop one of them, or wait until one has finished"
+            )
+        if len(unfinished) >= MOST_WAITING:
+            raise UserError(
+                f"{len(unfinished)} runs are at work or wait here, which is the most; come back later, hand yours to "
+                "Hugging Face, or run the command on a machine of your own"
             )
 
     def _shown(self, run: Run) -> Path:
         return self.workshop.places.root / RUNS / run.id
 
-    def _read(self, place: Path) -> Run | None:
-        """None where there is no run, or nothing readable."""
+    def _read(self, place: Path, owners: tuple[str, ...] | None) -> Run | None:
+        """None where there is no run of one of these owners (of anybody where None), or nothing readable."""
         try:
             with open(place / OWNER, "rb") as file:
                 owner = Owner(**json.loads(file.read(LARGEST_OWNER)))
+            if not isinstance(owner.person, str) or (owners is not None and owner.person not in owners):
+                return None
             folder = RunFolder(place / place.name)
-            run = Run(place.name, place, owner, folder.config(), folder.state())
+            return Run(place.name, place, owner, folder.config(), folder.state(), folder.created)
         except (OSError, ValueError, TypeError, RecursionError):  # `UserError` is a `ValueError`
             return None
-        return run if isinstance(owner.person, str) else None
+
+
+def _without_folder(model: str) -> str:
+    return Path(model).name if Path(model).is_absolute() else model
 
 
 def _write_owner(place: Path, owner: Owner) -> None:

@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.hf_jobs import command_for_own_machine
 from pipeline.jobs.worker import is_running
+from pipeline.pretrained import fetch_models
 from ui.gallery import read_recipe
 from ui.gpu_runs import SLICE_SECONDS, STOP, slices
 from ui.people import person_of
@@ -19,7 +20,7 @@ from ui.publish import token_of
 from ui.run_cards import RunsView
 from ui.run_cost import computing
 from ui.run_jobs import end, flavor_choices, hand_over, last_sight, look
-from ui.run_models import are_here, fetch_models
+from ui.run_models import are_here
 from ui.run_request import cost_words, is_slow, run_config
 from ui.run_words import card_of
 from ui.runs import Run, Runs
@@ -94,10 +95,13 @@ class RunsCalls:
             The run's secret id. Where the GPU is lent for minutes, nothing happens before it is continued on the page.
         """
         with sentences():
+            person = person_of(key, request)
             config = run_config(prompt, seed, attributes, head, recipe, length)
-            run = self._add(config, avatar_id, person_of(key, request))
-            if computing().kind != "lent":
-                self.runs.line.join(run)
+            if computing().kind == "lent":
+                return self._add(config, avatar_id, person).id
+            self.runs.check_turns(person)
+            run = self._add(config, avatar_id, person)
+            self.runs.line.join(run)
             return run.id
 
     def on_runs(self, key: str = "", request: gr.Request | None = None) -> list[dict[str, Any]]:
@@ -111,16 +115,14 @@ class RunsCalls:
             finished), phase, done and total steps, seconds_left (null when unknown), and sentence, what to know of it.
         """
         with sentences():
-            shown = self._view(person_of(key, request)).runs
-            found = {run.id: run for run in self.runs.of(person_of(key, request))}
+            mine = self.runs.of(person_of(key, request))
             return [
                 {
-                    "id": card.id, "prompt": card.title, "recipe": run.config.recipe, "seed": run.config.seed,
+                    "id": run.id, "prompt": card.title, "recipe": run.config.recipe, "seed": run.config.seed,
                     "status": card.status, "phase": run.state.phase, "done": run.state.done, "total": run.state.total,
                     "seconds_left": run.state.seconds_left, "sentence": card.note,
                 }
-                for card in shown
-                if (run := found.get(card.id)) is not None
+                for run, card in ((run, card_of(self.runs, run)) for run in mine)
             ]  # fmt: skip
 
     def on_look(self, key: str, current: str = "", request: gr.Request | None = None) -> tuple[Any, Any]:
@@ -198,8 +200,10 @@ class RunsCalls:
         """
         with sentences():
             run = self.runs.find(run_id, person_of(key, request))
-            (run.place / STOP).touch()
-            self.runs.line.stop(run)
+            if computing().kind == "lent":  # a signal would end the process of the slice before its step
+                (run.place / STOP).touch()
+            else:
+                self.runs.line.stop(run)
 
     def on_resume(self, run_id: str, key: str = "", request: gr.Request | None = None) -> None:
         """Go on with a refinement that was stopped or has failed.
@@ -209,8 +213,10 @@ class RunsCalls:
             key: the key that it was started with.
         """
         with sentences():
-            run = self.runs.find(run_id, person_of(key, request))
-            if run.state.status != "finished" and computing().kind != "lent":
+            person = person_of(key, request)
+            run = self.runs.find(run_id, person)
+            if run.state.resumable and not self.runs.line.has(run) and computing().kind != "lent":
+                self.runs.check_turns(person)
                 self.runs.line.join(run)
 
     def on_advance(self, run_id: str, key: str, request: gr.Request | None = None) -> Iterator[tuple[Any, Any]]:
@@ -256,7 +262,7 @@ class RunsCalls:
         """Prompt, seed, attributes, head, its id where the sentence does not make it again, what was set by hand."""
         recipe = read_recipe(self.runs.workshop.folder(avatar_id) / "avatar")
         by_hand = ", ".join(f"{plain(name)} {plain(value)}" for name, value in recipe.overrides.items())
-        source = "" if recipe.prior == "procedural" else avatar_id
+        source = "" if recipe.prior == "procedural" and recipe.refinement is None else avatar_id
         told = f"With {by_hand}" if by_hand else ""
         return recipe.prompt, recipe.seed, recipe.overrides, recipe.head, source, told
 
@@ -268,9 +274,9 @@ class RunsCalls:
         if is_running(run.folder.path):
             yield self._shown(person)
             return
-        if not are_here(run.config.model, run.config.controlnet):
+        if not are_here(run.config):
             gr.Info("The diffusion model is fetched from the Hub first, which takes minutes but no GPU")
-            fetch_models(run.config)
+            fetch_models(run.config.model, run.config.controlnet, recipe=run.config.recipe)
         try:
             for ended in slices(Path(run.folder.path)):
                 if ended.problem:

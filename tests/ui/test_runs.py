@@ -19,8 +19,10 @@ from pipeline.errors import UserError
 from pipeline.jobs.folder import RunFolder
 from pipeline.jobs.hf_jobs import Seen
 from pipeline.jobs.state import RunState
+from pipeline.recipe import Refinement
 from tests.hub.folders import write_free
 from ui import run_jobs, run_line, runs_calls
+from ui import runs as ui_runs
 from ui.people import person_of
 from ui.run_cost import Computing
 from ui.run_request import cost_words, run_config
@@ -266,6 +268,10 @@ def test_the_settings_can_be_taken_along(runs, calls):
     path = calls.on_config(run.id, KEY, None)
     assert str(runs.workshop.places.root) in path
     assert Path(path).read_text() == (run.folder.path / "config.json").read_text()
+    own = runs.add(replace(a_config(), model="/home/anna/models/portrait"), MINE)
+    told = Path(calls.on_config(own.id, KEY, None)).read_text()
+    assert '"model": "portrait"' in told
+    assert "anna" not in told
 
 
 def test_a_head_from_elsewhere_is_refined_itself(runs, calls, workers, tmp_path):
@@ -305,7 +311,38 @@ def test_on_a_space_one_person_waits_for_few(runs, calls, workers, monkeypatch):
         calls.on_start("a bald man", key=KEY)  # the first is at work
     with pytest.raises(gr.Error, match="which is the most"):
         calls.on_start("a bald man", key=KEY)
-    calls.on_start("a bald man", key=OTHER_KEY)
+    others = calls.on_start("a bald man", key=OTHER_KEY)
+    calls.on_stop(others, OTHER_KEY)
+    monkeypatch.setattr(ui_runs, "MOST_WAITING", 3)
+    with pytest.raises(gr.Error, match="3 runs are at work or wait here"):
+        calls.on_start("a bald man", key=OTHER_KEY)
+    with pytest.raises(gr.Error, match="3 runs are at work or wait here"):
+        calls.on_resume(others, OTHER_KEY)
+
+
+def test_who_presses_again_keeps_the_place(runs, calls, workers):
+    _, second, third = (calls.on_start("a bald man", key=KEY) for _ in range(3))
+    os.utime(runs.find(second, MINE).place / run_line.QUEUED, (1, 1))
+    calls.on_resume(second, KEY)
+    assert runs.line.ahead_of(runs.find(second, MINE)) == 1
+    assert runs.line.ahead_of(runs.find(third, MINE)) == 2
+
+
+def test_a_lent_slice_ends_its_step_before_it_stops(runs, calls, workers, monkeypatch):
+    monkeypatch.setattr(runs_calls, "computing", lambda: Computing("lent", "a lent GPU", 80.0))
+    run = runs.find(calls.on_start("a bald man", key=KEY), MINE)
+    workers.append(run.id)
+    calls.on_stop(run.id, KEY)
+    assert (run.place / "stop").exists()
+    assert workers == [run.id], "it was ended by a signal"
+
+
+def test_a_refined_head_is_refined_further(runs, calls, tmp_path):
+    folder = write_free(tmp_path / "avatar")
+    refined = runs_calls.read_recipe(folder).refined(Refinement("animportrait3d", 1.0, 512, {}))
+    (folder / "recipe.json").write_text(refined.to_json())
+    head = runs.workshop.keep(folder, refined, MINE, listed=True)
+    assert calls.on_enter("", head.id)[4] == head.id
 
 
 def test_runs_count_among_what_is_kept(runs, calls, monkeypatch):
