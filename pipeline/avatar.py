@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -234,6 +235,12 @@ class SplatAvatar(ModelMixin, ConfigMixin):
         quats = quaternion_multiply(turn, self.quats)
         scales = k * torch.exp(self.log_scales)
         return Gaussians(means, quats, scales, torch.sigmoid(self.opacity_logits), self.sh)
+
+    def to_json_string(self) -> str:
+        """As diffusers writes it, without the folder that the avatar was read from, which is nobody else's business."""
+        config = json.loads(super().to_json_string())
+        config.pop("_name_or_path", None)
+        return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SplatAvatar:
         """After `.to(…)` the rig is put together anew: it holds the tensors as they were."""

@@ -110,3 +110,9 @@ def test_other_peoples_files_are_left_alone(tmp_path):
         check_target(tmp_path)
     with pytest.raises(UserError, match="is a file"):
         check_target(tmp_path / "thesis.txt")
+
+
+def test_read_and_written_again_it_is_the_same_and_does_not_tell_where_it_lay(saved, tmp_path):
+    load_avatar_folder(saved).save_pretrained(tmp_path / "again")
+    for name in ("config.json", WEIGHTS):
+        assert (tmp_path / "again" / name).read_bytes() == (saved / name).read_bytes()

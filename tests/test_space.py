@@ -24,7 +24,7 @@ KNOWN_KEYS = {
     "datasets", "models", "tags",
 }  # fmt: skip
 """Of the Spaces configuration reference: the Hub ignores what it does not know, so a slip would pass in silence."""
-SCOPES = {"contribute-repos", "write-discussions"}
+SCOPES = {"contribute-repos", "write-discussions", "jobs"}
 """The least that publishing takes: making datasets and writing to those made here; pull requests on others."""
 
 
@@ -76,7 +76,7 @@ def test_it_names_the_repositories_that_are_used(card):
     assert (card.models or []) == used["model"]
 
 
-def test_visitors_are_asked_for_no_more_than_publishing_takes(card):
+def test_visitors_are_asked_for_no_more_than_publishing_and_jobs_take(card):
     told = card.to_dict()
     assert told["hf_oauth"] is True
     assert set(told["hf_oauth_scopes"]) == SCOPES

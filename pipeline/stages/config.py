@@ -50,8 +50,8 @@ class Densification:
     """World size, in extents of the scene."""
     max_radius: float = 20.0
     """Pixels of a view's frame; looked at in those of ``prune_steps`` that also add, as the published codes do."""
-    most: int = 2_000_000
-    """Splats; none are added beyond."""
+    most: int = 300_000
+    """Splats; none are added beyond. The published code goes up to two million, which no browser draws in time."""
 
 
 @dataclass(frozen=True)
