@@ -24,7 +24,7 @@ from pipeline.guidance.diffusion import DiffusionModel, for_speed
 from pipeline.guidance.guidance import Guidance
 from pipeline.guidance.text import clip_encoder
 from pipeline.heads.rig import Rig
-from pipeline.pipeline_checks import check_inputs, check_refinable
+from pipeline.pipeline_checks import check_inputs, check_place, check_refinable
 from pipeline.priors import ProceduralPrior
 from pipeline.recipe import Recipe, Refinement
 from pipeline.refining import condition_of, prompt_table, refinement_config
@@ -150,6 +150,8 @@ class AnimPortrait3DPipeline(SavedPipeline):
         prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
         seed = seed if generator is None else generator.initial_seed() % 2**32
         check_inputs(prompts, seed)
+        if journal is not None and len(prompts) > 1:
+            raise UserError(f"a journal keeps one refinement, and there are {len(prompts)} prompts; give one of them")
         config = refinement_config(recipe, num_steps_scale, resolution, negative_prompt, seed)
         if refine:
             check_refinable(self.components, config.condition, config.recipe)
@@ -211,11 +213,7 @@ class AnimPortrait3DPipeline(SavedPipeline):
         accelerator = accelerator or Accelerator(cpu=self._execution_device.type == "cpu")
         if accelerator.num_processes > 1 and not getattr(self, "_all_hooks", None):
             self.to(accelerator.device)
-        if accelerator.device.type != self._execution_device.type:
-            raise UserError(
-                f"the accelerator is for {accelerator.device.type} and the diffusion model on "
-                f"{self._execution_device.type}; move it first: pipe.to(accelerator.device)"
-            )
+        check_place(accelerator.device, self._execution_device)
         journal = journal or Journal()
         guidance = self.guidance(avatar.rig, prompt, config, abstract_prompt, journal.note)
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from pipeline.errors import UserError
 
 DIFFUSION = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
@@ -87,6 +89,22 @@ def check_refinable(components: dict[str, Any], condition: str, recipe: str) -> 
             f"the ControlNet sees pictures of {channels} channels; the recipe {recipe} shows it {condition}, which "
             f"have {CHANNELS[condition]}"
         )
+
+
+def check_place(accelerator: torch.device, model: torch.device) -> None:
+    """Raise `UserError` where the accelerator is for another device than the diffusion model is on."""
+    if accelerator.type != model.type or _number(accelerator) != _number(model):
+        raise UserError(
+            f"the accelerator is for {accelerator} and the diffusion model on {model}; move it first: "
+            "pipe.to(accelerator.device), or choose the GPU by torch.cuda.set_device or CUDA_VISIBLE_DEVICES"
+        )
+
+
+def _number(device: torch.device) -> int:
+    """Which of several GPUs; one that is not numbered is the current one."""
+    if device.type != "cuda" or device.index is not None:
+        return device.index or 0
+    return torch.cuda.current_device() if torch.cuda.is_available() else 0
 
 
 def _of(module: Any, name: str) -> Any:

@@ -19,6 +19,7 @@ from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
 from pipeline.heads.rig import ModelIdentity
 from pipeline.motion.clips import emotions
+from pipeline.pipeline_checks import check_place
 from pipeline.recipe import Recipe
 from pipeline.stages.journal import Interrupted, Journal
 from pipeline.stages.recipes import RECIPES
@@ -245,10 +246,18 @@ def test_a_licensed_head_stays_one(pipe, start, output, tmp_path):
     assert not (tmp_path / "avatar" / "avatar.glb").exists()
 
 
-def test_accelerator_and_model_are_on_one_kind_of_device(pipe, start):
+def test_accelerator_and_model_are_on_one_device(pipe, start):
     elsewhere = SimpleNamespace(num_processes=1, device=torch.device("cuda"))
     with pytest.raises(UserError, match=r"the accelerator is for cuda and the diffusion model on cpu; move it first"):
         pipe.refine(start, PROMPT, RECIPES["animportrait3d"], elsewhere)
+    check_place(torch.device("cuda"), torch.device("cuda:0"))
+    with pytest.raises(UserError, match="the accelerator is for cuda and the diffusion model on cuda:1"):
+        check_place(torch.device("cuda"), torch.device("cuda:1"))
+
+
+def test_a_journal_is_of_one_prompt(pipe):
+    with pytest.raises(UserError, match="a journal keeps one refinement, and there are 2 prompts"):
+        pipe([PROMPT, PROMPT], refine=True, journal=Journal())
 
 
 def test_a_lora_is_told(pipe, monkeypatch):

@@ -200,7 +200,7 @@ class Runs:
             with suppress(UserError, FileNotFoundError):  # deleted meanwhile
                 last = max(run.state.heartbeat, run.created, run.place.stat().st_mtime)
                 busy = self.line.has(run) or is_running(run.folder.path)
-                if not busy and time.time() - last > hours * 3600:
+                if hours and not busy and time.time() - last > hours * 3600:
                     self.delete(run)
         for place in self.root.glob(f".*{PARTIAL_SUFFIX}"):
             with suppress(FileNotFoundError):
