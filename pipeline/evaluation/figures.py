@@ -72,7 +72,7 @@ class AvatarFigures:
     notes: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, float | None]:
-        """The row of this avatar in a table, by `SUMMARY`'s keys."""
+        """The row of this avatar in a table, by the keys of `pipeline.evaluation.table.ROWS`."""
         rows = self.poses
         return {
             "hole_share_mean": _mean(row.hole_share for row in rows),
