@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, ControlNetModel
 from httpx2 import HTTPError
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from safetensors import SafetensorError
 
@@ -31,6 +31,7 @@ from pipeline.hub.model_files import (
 )
 from pipeline.hub.repositories import HUB
 from pipeline.pipeline_checks import check_index, check_refinable
+from pipeline.stages.perceptual import LPIPS_FILES
 from pipeline.stages.recipes import RECIPES
 
 BASE_MODEL = str(Source.of(repositories.BASE_MODEL))
@@ -86,11 +87,25 @@ def fetch_models(
     recipe: str = "animportrait3d",
     token: str | None = None,
 ) -> None:
-    """Bring what `load_pipeline` would load onto this machine, and load nothing. Raises `UserError` as that does."""
-    for source in sources_of(model, controlnet, vae, recipe).values():
-        if not source.is_folder and kept(source) is None:
-            with _telling(source):
-                _fetch(source, token=token)
+    """Bring what a refinement loads onto this machine, and load nothing. Raises `UserError` as `load_pipeline` does."""
+    missing = [
+        source
+        for source in sources_of(model, controlnet, vae, recipe).values()
+        if not source.is_folder and kept(source) is None
+    ]
+    for source in missing:
+        with _telling(source):
+            _fetch(source, token=token)
+    if missing:
+        _fetch_lpips(recipe, token)
+
+
+def _fetch_lpips(recipe: str, token: str | None) -> None:
+    """Bring the network that compares pictures, where the recipe has a use for it; it is refined without it too."""
+    if any(phase.photometric == "l1+lpips" for phase in RECIPES[recipe].phases):
+        with suppress(HfHubHTTPError, HTTPError, LocalEntryNotFoundError, OSError):
+            for file in LPIPS_FILES:
+                hf_hub_download(**file._asdict(), token=token)
 
 
 def load_pipeline(
@@ -113,6 +128,8 @@ def load_pipeline(
     disk, is damaged, or is of another kind.
     """
     sources = sources_of(model, controlnet, vae, recipe)
+    if not local_files_only and not sources["model"].is_folder and kept(sources["model"]) is None:
+        _fetch_lpips(recipe, token)  # with the first download; later ones are not delayed by asking again
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     options: dict[str, Any] = {
         "dtype": dtype or (torch.float16 if place.type == "cuda" else torch.float32),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from huggingface_hub import try_to_load_from_cache
 
 from pipeline import AnimPortrait3DPipeline, UserError, pretrained
 from pipeline.doctor_diffusion import diffusion
@@ -15,6 +16,7 @@ from pipeline.hub import model_files
 from pipeline.hub.model_files import Source, component_files, told_source
 from pipeline.hub.repositories import MODELS
 from pipeline.pretrained import load_pipeline
+from pipeline.stages.perceptual import HEADS, LPIPS_FILES
 from tests.tiny_checkpoint import tiny_components, write_tiny_base, write_tiny_checkpoint, write_tiny_controlnet
 
 BASE, CONTROL = "ann/base", "ann/controlnet"
@@ -119,7 +121,8 @@ def test_the_published_models_are_named_where_nobody_names_others(monkeypatch):
         *map(pretrained.controlnet_of, ("animportrait3d", "headstudio")),
     ]
     sources = list(map(Source.parse, named))
-    assert [(one.name, one.revision) for one in sources] == [(one.id, one.revision) for one in MODELS]
+    assert [(one.name, one.revision) for one in sources] == [(one.id, one.revision) for one in MODELS[:4]]
+    assert [(one.id, one.revision) for one in MODELS[4:]] == [(one.repo_id, one.revision) for one in LPIPS_FILES]
     assert sources[-1].subfolder == "diffusion_sd15"
 
 
@@ -151,7 +154,12 @@ def test_what_is_kept_is_told_without_asking_the_hub(models, folders):
 
 def test_models_are_fetched_without_being_loaded(models, folders, monkeypatch):
     monkeypatch.setattr(model_files, "load_component", None)
+    hub_file = models.root / "models" / HEADS.repo_id / "files" / HEADS.filename
+    hub_file.parent.mkdir(parents=True)
+    hub_file.write_bytes(b"numbers")
+    monkeypatch.setattr(pretrained, "LPIPS_FILES", (HEADS._replace(revision="main"),))
     pretrained.fetch_models(BASE, CONTROL)
+    assert try_to_load_from_cache(HEADS.repo_id, HEADS.filename)
     asked = len(models.requests)
     pretrained.fetch_models(BASE, CONTROL)
     assert all(pretrained.kept(one) for one in pretrained.sources_of(BASE, CONTROL).values())

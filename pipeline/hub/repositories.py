@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.stages import perceptual
+
 HUB = "https://huggingface.co"
 
 Kind = Literal["dataset", "model"]
@@ -84,8 +86,32 @@ LANDMARK_CONTROLNET = Repository(
     size=31_300_000_000,
 )
 
+LPIPS_FEATURES = Repository(
+    perceptual.VGG16.repo_id,
+    "model",
+    revision=perceptual.VGG16.revision,
+    licence="BSD-3-Clause",
+    purpose="VGG16, which tells how different two pictures look",
+    size=553_000_000,
+)
+LPIPS_HEADS = Repository(
+    perceptual.HEADS.repo_id,
+    "model",
+    revision=perceptual.HEADS.revision,
+    licence="Apache-2.0",
+    purpose="what it weighs most in that",
+    size=6_000,
+)
+
 GALLERIES: tuple[Repository, ...] = (ANIMPORTRAIT3D_GALLERY, PORTRAIT3D_GALLERY)
 """Kept in this project's cache."""
-MODELS: tuple[Repository, ...] = (BASE_MODEL, BASE_VAE, HEAD_CONTROLNET, LANDMARK_CONTROLNET)
+MODELS: tuple[Repository, ...] = (
+    BASE_MODEL,
+    BASE_VAE,
+    HEAD_CONTROLNET,
+    LANDMARK_CONTROLNET,
+    LPIPS_FEATURES,
+    LPIPS_HEADS,
+)
 """Kept in huggingface_hub's own cache, which other programs share."""
 REPOSITORIES: tuple[Repository, ...] = GALLERIES + MODELS
