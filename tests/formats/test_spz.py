@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from pipeline.avatar import Gaussians
 from pipeline.errors import UserError
 from pipeline.formats.spz import MOST_SPLATS, read_spz, write_spz
 from tests.formats.test_ply import cloud
+
+compressed = partial(gzip.compress, mtime=0)
+"""The same bytes at any time: they are part of the tests' names."""
 
 
 def one_splat(**changed):
@@ -85,18 +89,18 @@ HEADER = struct.Struct("<IIIBBBB")
     [
         (b"", "is no SPZ file"),
         (b"\x1f\x8bhello", "is no SPZ file, or cut short"),
-        (gzip.compress(b"short"), "is no SPZ file, or cut short"),
-        (gzip.compress(bytes(40)), "is no SPZ file"),
-        (gzip.compress(HEADER.pack(0x5053474E, 2, 1, 0, 12, 0, 0) + bytes(19)), "version 2"),
-        (gzip.compress(HEADER.pack(0x5053474E, 3, 1, 0, 12, 2, 0) + bytes(20)), "flags 2"),
-        (gzip.compress(HEADER.pack(0x5053474E, 3, 1, 4, 12, 0, 0) + bytes(92)), "degree 4"),
+        (compressed(b"short"), "is no SPZ file, or cut short"),
+        (compressed(bytes(40)), "is no SPZ file"),
+        (compressed(HEADER.pack(0x5053474E, 2, 1, 0, 12, 0, 0) + bytes(19)), "version 2"),
+        (compressed(HEADER.pack(0x5053474E, 3, 1, 0, 12, 2, 0) + bytes(20)), "flags 2"),
+        (compressed(HEADER.pack(0x5053474E, 3, 1, 4, 12, 0, 0) + bytes(92)), "degree 4"),
         (
-            gzip.compress(HEADER.pack(0x5053474E, 3, 4_000_000_000, 0, 12, 0, 0) + bytes(20)),
+            compressed(HEADER.pack(0x5053474E, 3, 4_000_000_000, 0, 12, 0, 0) + bytes(20)),
             "header of a.spz is damaged",
         ),
-        (gzip.compress(HEADER.pack(0x5053474E, 3, MOST_SPLATS, 0, 12, 0, 0) + bytes(20)), "another length"),
-        (gzip.compress(HEADER.pack(0x5053474E, 3, 1, 0, 12, 0, 0) + bytes(10**7)), "another length"),
-        (gzip.compress(HEADER.pack(0x5053474E, 3, 9, 0, 12, 0, 0) + bytes(180))[:-20], "cut short"),
+        (compressed(HEADER.pack(0x5053474E, 3, MOST_SPLATS, 0, 12, 0, 0) + bytes(20)), "another length"),
+        (compressed(HEADER.pack(0x5053474E, 3, 1, 0, 12, 0, 0) + bytes(10**7)), "another length"),
+        (compressed(HEADER.pack(0x5053474E, 3, 9, 0, 12, 0, 0) + bytes(180))[:-20], "cut short"),
     ],
 )
 def test_a_wrong_file_is_a_sentence(tmp_path, content, sentence):
