@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -28,14 +29,14 @@ class ViewSampler:
     """
 
     def __init__(self, rig: Rig, phase: Phase, config: RefinementConfig, pool: MotionPool) -> None:
-        self._rig, self._phase, self._config, self._pool = rig, phase, config, pool
+        self._phase, self._config, self._pool = phase, config, pool
         self._eyes = Eyes(rig)
         self._points = FacePoints(rig)
-        self._portrait = portrait_orbit(rig)
-        self.extent = self._portrait.extent
+        is_ball = config.cameras == "headstudio"
+        self._orbit = ball_orbit(rig, 1.0, BALL_FOV[0]) if is_ball else portrait_orbit(rig)
+        self._draw = self._round_the_head if is_ball else self._round_the_portrait
+        self.extent = self._orbit.extent
         """Metres: the size of the scene, for densification."""
-        if config.cameras == "headstudio":
-            self.extent = ball_orbit(rig, *_middle()).extent
 
     def views(self, step: int, indices: Sequence[int] | None = None) -> list[View]:
         """The views of a step that one process looks at, all by default: the same whichever process draws them."""
@@ -49,8 +50,7 @@ class ViewSampler:
     def view(self, source: torch.Generator, index: int = 0, count: int = 1, pose: Pose | None = None) -> View:
         """One view, number ``index`` of ``count``, of a pose of its own or of the given one."""
         pose = pose or self.pose(source)
-        draw = self._round_the_head if self._config.cameras == "headstudio" else self._round_the_portrait
-        seen = draw(source, index, count)
+        seen = self._draw(source, index, count)
         return View(pose, cut(seen, self._points(pose), self._phase, self._config.resolution))
 
     def pose(self, source: torch.Generator) -> Pose:
@@ -73,7 +73,7 @@ class ViewSampler:
         if uniform(source, 0, 1) < phase.back_share:
             yaw = uniform(source, 180, 360)
         polar = math.degrees(math.acos(1 - 2 * uniform(source, *phase.pitch) / 180))
-        return Seen(self._portrait.camera(yaw, polar, self._config.frame), yaw, portrait_direction(yaw))
+        return Seen(self._orbit.camera(yaw, polar, self._config.frame), yaw, portrait_direction(yaw))
 
     def _round_the_head(self, source: torch.Generator, index: int, count: int) -> Seen:
         """HeadStudio's (uncond_rand_exp.py): azimuths spread over the circle, half of the elevations even on the
@@ -83,7 +83,8 @@ class ViewSampler:
         if uniform(source, 0, 1) < 0.5:
             share = BALL_ELEVATION / 90
             elevation = math.degrees(math.asin(uniform(source, -share, share)))
-        orbit = ball_orbit(self._rig, uniform(source, *BALL_DISTANCE), uniform(source, *BALL_FOV))
+        radius = uniform(source, *BALL_DISTANCE) * self._orbit.radius
+        orbit = replace(self._orbit, radius=radius, fov_degrees=uniform(source, *BALL_FOV))
         return Seen(orbit.camera(yaw, 90 - elevation, self._config.frame), yaw, ball_direction(yaw))
 
 
@@ -107,7 +108,3 @@ def _off_front(yaw: float) -> float:
 def uniform(source: torch.Generator, low: float, high: float) -> float:
     """One number from a range."""
     return low + (high - low) * float(torch.rand((), generator=source, dtype=torch.float64))
-
-
-def _middle() -> tuple[float, float]:
-    return sum(BALL_DISTANCE) / 2, sum(BALL_FOV) / 2
