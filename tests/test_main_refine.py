@@ -10,7 +10,7 @@ import time
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.jobs import RunFolder, list_runs
+from pipeline.jobs import RunFolder
 from tests.jobs.fake import STEPS, fake_config, fake_refined, new_run, result, without_models
 
 TOTAL = sum(STEPS.values())
@@ -66,8 +66,8 @@ def test_a_run_is_made_worked_on_and_its_head_put_where_it_was_asked_for(small, 
 
 def test_without_a_place_a_run_gets_one_of_its_own(small, capsys, tmp_path):
     assert main(["create", "a bald man", "--refine"]) == 0
-    (run,) = list_runs(tmp_path / "runs")
-    assert capsys.readouterr().out.splitlines()[0] == f"run runs/{run.id}"
+    (run,) = (tmp_path / "runs").iterdir()
+    assert capsys.readouterr().out.splitlines()[0] == f"run runs/{run.name}"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

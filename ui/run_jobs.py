@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+from huggingface_hub import JobStage
 
 from pipeline.errors import UserError
 from pipeline.files import whole_file
@@ -23,6 +25,7 @@ START_SECONDS = 900.0
 """Until a job counts: its image, the packages, the models."""
 MARGIN = 3.0
 """A job is ended after that many times the guess: long enough for a bad guess, short enough for a small bill."""
+LOG_LINES, LONGEST_LINE = 8, 300
 NOT_LOOKED = "It is in the hands of Hugging Face, in your account. Press Look to see how far it is."
 
 
@@ -36,6 +39,8 @@ class Sight:
     step: int = 0
     steps: int = 0
     done: int = 0
+    log: list[str] = field(default_factory=list)
+    """The last lines that a job printed which failed."""
 
     @property
     def ended(self) -> bool:
@@ -49,11 +54,15 @@ def flavor_choices(config: RefinementConfig) -> list[tuple[str, str]]:
 
 
 def hand_over(folder: Path, config: RefinementConfig, token: str, flavor: str) -> None:
-    """Start a job on a run, which ends after a few times the guess. Raises `UserError` as `hf_jobs.hand_over` does."""
+    """Start a job on a run, which ends after a few times the guess; what was seen of an earlier job is forgotten.
+
+    Raises `UserError` as `hf_jobs.hand_over` does.
+    """
     if flavor not in FLAVORS:
         raise UserError(f"there is no machine {flavor!r}; there is {', '.join(FLAVORS)}")
     hours = (START_SECONDS + MARGIN * seconds_of(config, TERAFLOPS[flavor])) / 3600
     hf_jobs.hand_over(folder, token, flavor=flavor, hours=min(LONGEST_HOURS, hours))
+    (folder.parent / SEEN).unlink(missing_ok=True)
 
 
 def look(folder: Path, token: str) -> Sight:
@@ -61,9 +70,9 @@ def look(folder: Path, token: str) -> Sight:
     handed = _handed(folder)
     seen = hf_jobs.look(handed, token)
     state = seen.state
-    sight = Sight(seen.stage, seen.message)
+    sight = Sight(seen.stage, seen.message, log=_last_words(handed, token, seen.stage))
     if state is not None:
-        sight = Sight(seen.stage, seen.message, state.phase, state.step, state.steps, state.done)
+        sight = replace(sight, phase=state.phase, step=state.step, steps=state.steps, done=state.done)
     with whole_file(folder.parent / SEEN, durable=False) as partial:
         partial.write_text(json.dumps(asdict(sight)), encoding="utf-8")
     if state is not None and state.status == "finished":
@@ -85,6 +94,13 @@ def last_sight(folder: Path) -> Sight:
         return Sight(**json.loads((folder.parent / SEEN).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return Sight()
+
+
+def _last_words(handed: HandedOver, token: str, stage: str) -> list[str]:
+    if stage == JobStage.ERROR:
+        with suppress(UserError):
+            return [line[:LONGEST_LINE] for line in hf_jobs.log(handed, token, LOG_LINES)]
+    return []
 
 
 def _handed(folder: Path) -> HandedOver:

@@ -25,6 +25,7 @@ PHASES = {
 }  # fmt: skip
 """What a worker does besides the phases of a recipe."""
 TOLD = {"note", "resume", "checkpoint", "step"}
+AGAIN = "Hand over again"
 LOG_LINES = 8
 LOG_EVENTS = 40
 """Events that are read for those lines."""
@@ -32,7 +33,7 @@ LOG_EVENTS = 40
 
 def card_of(runs: Runs, run: Run) -> RunCard:
     """What the page shows of a run."""
-    if run.job is not None and run.state.status != "finished":
+    if run.job is not None and not run.finished:
         return _job_card(runs, run)
     state, waits = run.state, runs.line.has(run)
     status = "waiting" if waits else "stopped" if state.status == "waiting" and not run.is_starting else state.status
@@ -66,9 +67,11 @@ def _job_card(runs: Runs, run: Run) -> RunCard:
         step=f"{phase_words(sight.phase)}: step {sight.step} of {sight.steps}" if sight.steps else "",
         share=min(1.0, sight.done / max(1, run.config.total)),
         picture=picture_url(runs.preview(run)),
+        log=sight.log,
         note=stage if sight.stage else NOT_LOOKED,
         link=run.job.url if run.job else "",
-        actions=["config", "delete"] if sight.ended else ["look", "stop", "config", "delete"],
+        actions=["resume", "config", "delete"] if sight.ended else ["look", "stop", "config", "delete"],
+        resume=AGAIN,
     )
 
 

@@ -86,6 +86,11 @@ class Run:
         return self.state.status == "waiting" and self.state.is_of_living_process()
 
     @property
+    def finished(self) -> bool:
+        """Whether its head is here."""
+        return self.state.status == "finished"
+
+    @property
     def job(self) -> HandedOver | None:
         """The job on Hugging Face that has it."""
         return handed_over(self.folder.path)

@@ -16,10 +16,9 @@ from pipeline.pretrained import fetch_models
 from ui.gallery import read_recipe
 from ui.gpu_runs import SLICE_SECONDS, STOP, slices
 from ui.people import person_of
-from ui.publish import token_of
 from ui.run_cards import RunsView
 from ui.run_cost import computing
-from ui.run_jobs import end, flavor_choices, hand_over, last_sight, look
+from ui.run_jobs import flavor_choices
 from ui.run_models import are_here
 from ui.run_request import cost_words, is_slow, run_config
 from ui.run_words import card_of
@@ -98,11 +97,17 @@ class RunsCalls:
             person = person_of(key, request)
             config = run_config(prompt, seed, attributes, head, recipe, length)
             if computing().kind == "lent":
-                return self._add(config, avatar_id, person).id
+                return self.add(config, avatar_id, person).id
             self.runs.check_turns(person)
-            run = self._add(config, avatar_id, person)
+            run = self.add(config, avatar_id, person)
             self.runs.line.join(run)
             return run.id
+
+    def add(self, config: RunConfig, source: str, person: str) -> Run:
+        """Keep a new run for a person; it begins with the head of the id ``source`` where there is one. Raises
+        `UserError` where there is no room."""
+        start = self.runs.workshop.folder(source) / "avatar" if source else None
+        return self.runs.add(config, person, start)
 
     def on_runs(self, key: str = "", request: gr.Request | None = None) -> list[dict[str, Any]]:
         """List the refinements of a person.
@@ -143,54 +148,6 @@ class RunsCalls:
         with sentences():
             return (*self._shown(person, run_id), gr.Tabs(selected="runs"))
 
-    def on_hand_over(
-        self,
-        prompt: str,
-        seed: float,
-        attributes: Any,
-        head: str,
-        recipe: str,
-        length: str,
-        source: str,
-        flavor: str,
-        key: str,
-        login: gr.OAuthToken | None,
-        request: gr.Request | None = None,
-    ) -> str:
-        """Start the run as a job on Hugging Face, with the visitor's login."""
-        with sentences():
-            token = token_of(None if login is None else login.token, request)
-            config = run_config(prompt, seed, attributes, head, recipe, length)
-            run = self._add(config, source, person_of(key, request))
-            try:
-                hand_over(run.folder.path, config.refinement, token, flavor)
-            except BaseException:
-                self.runs.delete(run)
-                raise
-            return run.id
-
-    def on_job(self, run_id: str, key: str, login: gr.OAuthToken | None, request: gr.Request | None = None) -> None:
-        """See how the job of a run is, and fetch its head when it is there."""
-        with sentences():
-            run = self.runs.find(run_id, person_of(key, request))
-            look(run.folder.path, token_of(None if login is None else login.token, request))
-
-    def on_end(self, run_id: str, key: str, login: gr.OAuthToken | None, request: gr.Request | None = None) -> None:
-        """Stop a run, wherever it is."""
-        with sentences():
-            run = self.runs.find(run_id, person_of(key, request))
-            if run.job is not None:
-                end(run.folder.path, token_of(None if login is None else login.token, request))
-        self.on_stop(run_id, key, request)
-
-    def on_remove(self, run_id: str, key: str, login: gr.OAuthToken | None, request: gr.Request | None = None) -> None:
-        """Delete a run; a job on Hugging Face is ended before, so that it costs no more."""
-        with sentences():
-            run = self.runs.find(run_id, person_of(key, request))
-            if run.job is not None and not last_sight(run.folder.path).ended:
-                end(run.folder.path, token_of(None if login is None else login.token, request))
-        self.on_delete(run_id, key, request)
-
     def on_stop(self, run_id: str, key: str = "", request: gr.Request | None = None) -> None:
         """Stop a refinement after its step; what it has is kept, and /resume_run goes on with it.
 
@@ -215,6 +172,8 @@ class RunsCalls:
         with sentences():
             person = person_of(key, request)
             run = self.runs.find(run_id, person)
+            if run.job is not None:
+                raise UserError("this run is in the hands of Hugging Face; go on with it on the page")
             if run.state.resumable and not self.runs.line.has(run) and computing().kind != "lent":
                 self.runs.check_turns(person)
                 self.runs.line.join(run)
@@ -265,10 +224,6 @@ class RunsCalls:
         source = "" if recipe.prior == "procedural" and recipe.refinement is None else avatar_id
         told = f"With {by_hand}" if by_hand else ""
         return recipe.prompt, recipe.seed, recipe.overrides, recipe.head, source, told
-
-    def _add(self, config: RunConfig, source: str, person: str) -> Run:
-        start = self.runs.workshop.folder(source) / "avatar" if source else None
-        return self.runs.add(config, person, start)
 
     def _sliced(self, run: Run, person: str) -> Iterator[tuple[Any, Any]]:
         if is_running(run.folder.path):

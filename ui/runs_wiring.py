@@ -9,6 +9,7 @@ import gradio as gr
 
 from ui.animate_wiring import QUIET, SAVE
 from ui.people import READ_KEY
+from ui.run_job_calls import RunJobCalls
 from ui.runs import Runs
 from ui.runs_calls import RunsCalls
 
@@ -23,6 +24,7 @@ class RunsWiring:
 
     def __init__(self, runs: Runs, tab: dict[str, Any], stage: dict[str, Any]) -> None:
         self.calls, self.tab, self.stage = RunsCalls(runs), tab, stage
+        self.anywhere = RunJobCalls(self.calls)
         self.form = [tab[name] for name in FORM]
         self.shown = [tab["runs"], tab["timer"]]
         self.request = [tab[name] for name in ("prompt", "seed", "attributes", "head", "source", "taken")]
@@ -52,7 +54,7 @@ class RunsWiring:
         )
         self._then_look(started)
         handed = tab["job"].click(
-            calls.on_hand_over, [*self.form, tab["source"], tab["flavor"], self.stage["key"]], tab["run_id"],
+            self.anywhere.on_hand_over, [*self.form, tab["source"], tab["flavor"], self.stage["key"]], tab["run_id"],
             **{**self.asked, "show_progress": "minimal"},
         )  # fmt: skip
         handed.success(calls.on_look, [self.stage["key"], tab["run_id"]], self.shown, **QUIET)
@@ -68,17 +70,17 @@ class RunsWiring:
         gr.on([other.select for other in others], lambda: gr.Timer(active=False), None, tab["timer"], **QUIET)
 
     def _wire_actions(self) -> Any:
-        calls, tab, key = self.calls, self.tab, self.stage["key"]
+        calls, anywhere, tab, key = self.calls, self.anywhere, self.tab, self.stage["key"]
         runs, run_id = tab["runs"], tab["run_id"]
 
-        def chosen(action: str, call: Any, output: Any = None) -> Any:
+        def chosen(action: str, call: Any, output: Any = None, *more: Any) -> Any:
             picked = getattr(runs, action)(None, None, run_id, js=CHOICE, **QUIET)
-            return picked.then(call, [run_id, key], output, **self.asked)
+            return picked.then(call, [run_id, *more, key], output, **self.asked)
 
-        self._then_look(chosen("stop", calls.on_end))
-        self._then_look(chosen("look", calls.on_job))
-        self._then_look(chosen("resume", calls.on_resume))
-        self._then_look(chosen("delete", calls.on_remove))
+        self._then_look(chosen("stop", anywhere.on_end))
+        self._then_look(chosen("look", anywhere.on_job))
+        self._then_look(chosen("resume", anywhere.on_resume, None, tab["flavor"]))
+        self._then_look(chosen("delete", anywhere.on_remove))
         chosen("config", calls.on_config, tab["config"]).success(None, js=SAVE.format("run-config"))
         return chosen("open", calls.on_open, self.stage["entry_id"])
 

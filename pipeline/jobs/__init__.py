@@ -2,7 +2,6 @@
 
 from pipeline.jobs.config import RunConfig as RunConfig
 from pipeline.jobs.folder import RunFolder as RunFolder
-from pipeline.jobs.folder import list_runs as list_runs
 from pipeline.jobs.folder import new_id as new_id
 from pipeline.jobs.state import RunState as RunState
 from pipeline.jobs.worker import is_running as is_running

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -41,7 +40,6 @@ LOCK_SECONDS = 2.0
 SPARE_BYTES = 64 * 1024
 """Kept aside to be able to say, on a full disk, that the disk is full."""
 LARGEST_EVENT = 4096
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 DIED = (
     "its process ended without a word (killed, out of memory, or the machine was switched off); "
     "resumed, it goes on from the last checkpoint"
@@ -200,13 +198,3 @@ class RunFolder:
 def new_id() -> str:
     """A name for a run: when it was made, and something nobody guesses."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
-
-
-def list_runs(root: Path) -> list[RunFolder]:
-    """The runs below a folder, the newest first; none where there is no such folder."""
-    try:
-        found = [RunFolder(place) for place in root.iterdir() if NAME.fullmatch(place.name)]
-        runs = [(run.created, run) for run in found if (run.path / CONFIG).is_file()]
-    except FileNotFoundError:  # also one that is being deleted
-        return []
-    return [run for _, run in sorted(runs, key=lambda pair: pair[0], reverse=True)]

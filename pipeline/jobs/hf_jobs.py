@@ -132,7 +132,7 @@ def look(handed: HandedOver, token: str) -> Seen:
     return Seen(getattr(status.stage, "value", str(status.stage)), status.message or "", _state(api, handed))
 
 
-def log(handed: HandedOver, token: str, last: int = 40) -> list[str]:
+def log(handed: HandedOver, token: str, last: int) -> list[str]:
     """The last lines that the job printed. Raises `UserError`."""
     api = HfApi(token=token)
     with _told("the job's log"):

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.jobs import RunFolder, RunState, is_running, list_runs, start_worker, stop_worker, worker
+from pipeline.jobs import RunFolder, RunState, is_running, start_worker, stop_worker, worker
 from tests.jobs.fake import fake_config, new_run
 
 SLOW = """
@@ -61,7 +61,6 @@ def test_a_worker_works_alone_is_found_and_stopped_with_what_it_has(tmp_path, sl
     assert not is_running(run.path)
     assert not stop_worker(run.path)
     assert "--resume" in run.log.read_text()
-    assert [found.id for found in list_runs(tmp_path / "runs")] == ["one"]
 
 
 def test_who_does_not_listen_is_killed(tmp_path, monkeypatch):
@@ -70,7 +69,7 @@ def test_who_does_not_listen_is_killed(tmp_path, monkeypatch):
     pid = start_worker(run.path)
     until(lambda: "deaf" in run.log.read_text())
     assert stop_worker(run.path, deadline=0.1)
-    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    until(lambda: pid not in psutil.pids())  # its starter waits for it, so that it is no zombie for long
     assert run.state().status == "stopped"
 
 

@@ -25,6 +25,7 @@ from ui import run_jobs, run_line, runs_calls
 from ui import runs as ui_runs
 from ui.people import person_of
 from ui.run_cost import Computing
+from ui.run_job_calls import RunJobCalls
 from ui.run_request import cost_words, run_config
 from ui.run_words import card_of
 from ui.runs import Runs
@@ -383,10 +384,15 @@ def test_what_it_takes_is_told_before(runs):
     assert "daily quota" in cost_words(config, Computing("lent", "a lent GPU", 80.0))
 
 
-def test_a_job_needs_a_login_and_leaves_no_run_without_one(calls, runs, monkeypatch):
+@pytest.fixture
+def jobs(calls):
+    return RunJobCalls(calls)
+
+
+def test_a_job_needs_a_login_and_leaves_no_run_without_one(jobs, runs, monkeypatch):
     monkeypatch.setenv("SPACE_ID", "somebody/heads")
     with pytest.raises(gr.Error, match="Nobody is logged in"):
-        calls.on_hand_over(*FORM, None, HERE)
+        jobs.on_hand_over(*FORM, None, HERE)
     assert runs.all() == []
 
 
@@ -408,6 +414,7 @@ def account(monkeypatch):
 
     monkeypatch.setattr(run_jobs.hf_jobs, "hand_over", hand_over)
     monkeypatch.setattr(run_jobs.hf_jobs, "look", lambda handed, token: Seen(jobs.stage, "", jobs.state))
+    monkeypatch.setattr(run_jobs.hf_jobs, "log", lambda handed, token, last: ["out of time"])
     monkeypatch.setattr(run_jobs.hf_jobs, "cancel", lambda handed, token: setattr(jobs, "stage", "CANCELED"))
     monkeypatch.setattr(run_jobs.hf_jobs, "fetch_result", fetch_result)
     return jobs
@@ -417,8 +424,8 @@ LOGIN = gr.OAuthToken("hf_ann", "openid", 2**40)
 FORM = ("a bald man", 0, {}, "anny", "animportrait3d", "Draft", "", "a100-large", KEY)
 
 
-def test_a_job_is_looked_at_and_its_head_fetched(calls, runs, account):
-    run_id = calls.on_hand_over(*FORM, LOGIN, HERE)
+def test_a_job_is_looked_at_and_its_head_fetched(calls, jobs, runs, account):
+    run_id = jobs.on_hand_over(*FORM, LOGIN, HERE)
     ((token, flavor, hours),) = account.asked
     assert (token, flavor) == ("hf_ann", "a100-large")
     assert 0.25 < hours < 24
@@ -427,29 +434,50 @@ def test_a_job_is_looked_at_and_its_head_fetched(calls, runs, account):
     assert not calls.on_look(KEY)[1].active, "the Hub is asked on a press alone"
 
     account.state = RunState(status="running", phase="eyes", step=3, steps=50, done=3, total=375)
-    calls.on_job(run_id, KEY, LOGIN, HERE)
+    jobs.on_job(run_id, KEY, LOGIN, HERE)
     (card,) = calls.on_look(KEY)[0].runs
     assert (card.step, card.note) == ("Eyes: step 3 of 50", "The job is running.")
 
     account.state, account.stage = RunState(status="finished", phase="video", done=375, total=375), "COMPLETED"
-    calls.on_job(run_id, KEY, LOGIN, HERE)
+    jobs.on_job(run_id, KEY, LOGIN, HERE)
     (card,) = calls.on_look(KEY)[0].runs
     assert (card.status, card.actions[0]) == ("finished", "open")
     assert calls.on_open(run_id, KEY).startswith("mine/")
 
 
-def test_who_deletes_a_run_pays_no_longer(calls, runs, account):
-    run_id = calls.on_hand_over(*FORM, LOGIN, HERE)
+def test_a_job_that_failed_says_why_and_is_handed_over_again(calls, jobs, runs, account):
+    run_id = jobs.on_hand_over(*FORM, LOGIN, HERE)
+    account.state, account.stage = RunState(status="running", phase="eyes", step=3, steps=50, done=3), "ERROR"
+    jobs.on_job(run_id, KEY, LOGIN, HERE)
+    (card,) = calls.on_look(KEY)[0].runs
+    assert card.log == ["out of time"]
+    assert (card.actions[0], card.resume) == ("resume", "Hand over again")
+    with pytest.raises(gr.Error, match="in the hands of Hugging Face"):
+        calls.on_resume(run_id, KEY)
+    jobs.on_resume(run_id, "l4x1", KEY, LOGIN, HERE)
+    assert [flavor for _, flavor, _ in account.asked] == ["a100-large", "l4x1"]
+    (card,) = calls.on_look(KEY)[0].runs
+    assert (card.status, card.log, card.actions[0]) == ("elsewhere", [], "look")
+
+
+def test_a_run_that_works_is_not_handed_over_twice(jobs, account):
+    run_id = jobs.on_hand_over(*FORM, LOGIN, HERE)
+    jobs.on_resume(run_id, "l4x1", KEY, LOGIN, HERE)
+    assert len(account.asked) == 1
+
+
+def test_who_deletes_a_run_pays_no_longer(jobs, runs, account):
+    run_id = jobs.on_hand_over(*FORM, LOGIN, HERE)
     with pytest.raises(gr.Error, match="belongs to somebody else"):
-        calls.on_remove(run_id, OTHER_KEY, LOGIN, HERE)
+        jobs.on_remove(run_id, OTHER_KEY, LOGIN, HERE)
     assert account.stage == "RUNNING"
-    calls.on_remove(run_id, KEY, LOGIN, HERE)
+    jobs.on_remove(run_id, KEY, LOGIN, HERE)
     assert account.stage == "CANCELED"
     assert runs.all() == []
 
 
-def test_a_job_that_is_refused_leaves_no_run(calls, runs, account):
+def test_a_job_that_is_refused_leaves_no_run(jobs, runs, account):
     account.error = UserError("your account has no credit for jobs")
     with pytest.raises(gr.Error, match="no credit"):
-        calls.on_hand_over(*FORM, LOGIN, HERE)
+        jobs.on_hand_over(*FORM, LOGIN, HERE)
     assert runs.all() == []
