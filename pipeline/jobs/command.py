@@ -14,7 +14,7 @@ from pipeline.errors import UserError
 from pipeline.files import whole_folder
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder, new_id
-from pipeline.jobs.making import is_helper, is_one_of_several
+from pipeline.jobs.making import check_request, is_helper, is_one_of_several
 from pipeline.jobs.runner import run
 from pipeline.jobs.signals import StopRequests
 from pipeline.jobs.state import RunState
@@ -38,8 +38,6 @@ def create_refined(options: argparse.Namespace, attributes: dict[str, str]) -> i
     if options.resume is None and is_one_of_several():
         raise UserError("several processes go on with a run that is there: name it after --resume")
     folder = RunFolder(options.resume) if options.resume is not None else _new_run(options, attributes)
-    if not is_helper():
-        print(f"run {folder.path}", flush=True)
     with StopRequests() as requests:
         try:
             state = run(folder.path, stop=requests.asked, watch=_Progress(), mirror=options.mirror)
@@ -65,7 +63,10 @@ def _new_run(options: argparse.Namespace, attributes: dict[str, str]) -> RunFold
         head=options.head or "anny",
         **{field: value for field, value in chosen.items() if value is not None},
     )
-    return RunFolder.create(options.run or RUNS / new_id(), config)
+    check_request(config)
+    folder = RunFolder.create(options.run or RUNS / new_id(), config)
+    print(f"run {folder.path}", flush=True)
+    return folder
 
 
 def _tell_result(folder: RunFolder, out: Path | None) -> None:

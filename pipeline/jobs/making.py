@@ -15,6 +15,8 @@ from accelerate import Accelerator
 
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
+from pipeline.errors import UserError
+from pipeline.heads.model_files import find_model
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder
 from pipeline.jobs.journal import RunJournal
@@ -23,6 +25,24 @@ from pipeline.stages.journal import Interrupted, Journal
 
 if TYPE_CHECKING:
     from pipeline.animportrait3d import AnimPortrait3DPipeline
+
+
+def check_request(config: RunConfig, start_is_there: bool = False) -> None:
+    """Raise `UserError` for what no worker could ever make; asked before there is a run, none is left that cannot end.
+
+    ``start_is_there``: the head to refine comes from elsewhere, so that its sentence need not be understood.
+    """
+    from pipeline.pipeline_checks import check_inputs
+    from pipeline.pretrained import sources_of  # diffusers' pipelines take seconds to import
+    from pipeline.priors import ProceduralPrior
+
+    check_inputs([config.prompt], config.seed)
+    if not start_is_there:
+        ProceduralPrior().understand(config.prompt, config.seed, config.attributes)
+        if config.head != "anny":
+            find_model(config.head)
+    sources_of(config.model, config.controlnet, recipe=config.recipe)
+    device_of(config)
 
 
 def make_start(config: RunConfig, folder: Path) -> None:
@@ -86,7 +106,9 @@ def _refine(pipeline: AnimPortrait3DPipeline, run: RunFolder, config: RunConfig,
 
 
 def device_of(config: RunConfig) -> torch.device:
-    """Where the run is worked on here."""
+    """Where the run is worked on here. Raises `UserError` for a GPU that is not there."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("torch finds no CUDA device here; give --device auto or cpu, or take a machine with a GPU")
     is_cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if is_cuda else torch.device("cpu")
 

@@ -73,7 +73,7 @@ def test_folders_come_from_the_environment(flame_file, tmp_path, monkeypatch):
     assert find_model("flame2023_open").release == "flame2023_open"
     with pytest.raises(UserError, match=r"smpl-x\.is\.tue\.mpg\.de and download SMPLX_NEUTRAL_2020\.npz"):
         find_model("smplx")
-    with pytest.raises(UserError, match="no head model 'star'; there are flame, smplx, flame2023"):
+    with pytest.raises(UserError, match="no head model 'star'; there are anny, flame, smplx, flame2023"):
         find_model("star")
 
 
