@@ -183,7 +183,7 @@ class RunsCalls:
         with sentences():
             person = person_of(key, request)
             run = self.runs.find(run_id, person)
-            if computing().kind != "lent":
+            if computing().kind != "lent" or run.job is not None or run.finished:
                 yield self._shown(person)
                 return
             yield from self._sliced(run, person)

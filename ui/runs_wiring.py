@@ -52,12 +52,12 @@ class RunsWiring:
         started = tab["start"].click(
             calls.on_start, [*self.form, tab["source"], self.stage["key"]], tab["run_id"], **self.asked
         )
-        self._then_look(started)
+        self._then_advance(self._then_look(started))
         handed = tab["job"].click(
             self.anywhere.on_hand_over, [*self.form, tab["source"], tab["flavor"], self.stage["key"]], tab["run_id"],
             **{**self.asked, "show_progress": "minimal"},
         )  # fmt: skip
-        handed.success(calls.on_look, [self.stage["key"], tab["run_id"]], self.shown, **QUIET)
+        self._then_look(handed)
 
     def _wire_list(self, page: gr.Blocks, here: Any, others: Sequence[Any]) -> None:
         """The timer ticks only while something is under way and the tab is looked at."""
@@ -79,16 +79,18 @@ class RunsWiring:
 
         self._then_look(chosen("stop", anywhere.on_end))
         self._then_look(chosen("look", anywhere.on_job))
-        self._then_look(chosen("resume", anywhere.on_resume, None, tab["flavor"]))
+        self._then_advance(self._then_look(chosen("resume", anywhere.on_resume, None, tab["flavor"])))
         self._then_look(chosen("delete", anywhere.on_remove))
         chosen("config", calls.on_config, tab["config"]).success(None, js=SAVE.format("run-config"))
         return chosen("open", calls.on_open, self.stage["entry_id"])
 
-    def _then_look(self, event: Any) -> None:
-        """Show the run that this was about, and drive it where the GPU is lent for minutes."""
-        calls, tab, key = self.calls, self.tab, self.stage["key"]
-        looked = event.success(calls.on_look, [key, tab["run_id"]], self.shown, **QUIET)
-        looked.success(calls.on_advance, [tab["run_id"], key], self.shown, **self.asked)
+    def _then_look(self, event: Any) -> Any:
+        """Show the run that this was about."""
+        return event.success(self.calls.on_look, [self.stage["key"], self.tab["run_id"]], self.shown, **QUIET)
+
+    def _then_advance(self, event: Any) -> None:
+        """Drive the run that this was about where the GPU is lent for minutes."""
+        event.success(self.calls.on_advance, [self.tab["run_id"], self.stage["key"]], self.shown, **self.asked)
 
     def _wire_api(self) -> None:
         calls, tab, key = self.calls, self.tab, self.stage["key"]

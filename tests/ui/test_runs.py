@@ -466,6 +466,14 @@ def test_a_run_that_works_is_not_handed_over_twice(jobs, account):
     assert len(account.asked) == 1
 
 
+def test_a_run_that_is_elsewhere_takes_no_lent_gpu(calls, jobs, account, monkeypatch):
+    monkeypatch.setattr(runs_calls, "computing", lambda: Computing("lent", "a lent GPU", 80.0))
+    monkeypatch.setattr(runs_calls, "slices", None)
+    run_id = jobs.on_hand_over(*FORM, LOGIN, HERE)
+    ((view, _),) = calls.on_advance(run_id, KEY)
+    assert view.runs[0].status == "elsewhere"
+
+
 def test_who_deletes_a_run_pays_no_longer(jobs, runs, account):
     run_id = jobs.on_hand_over(*FORM, LOGIN, HERE)
     with pytest.raises(gr.Error, match="belongs to somebody else"):
