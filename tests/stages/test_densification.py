@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from pipeline.avatar import Layer, SplatAvatar
 from pipeline.geometry import quaternion_to_matrix
-from pipeline.stages.config import Densification
+from pipeline.stages.config import Densification, Phase, RefinementConfig
 from pipeline.stages.densification import CHILDREN, SHRINK, Change, Statistics, densify, prune, world_sizes
 from pipeline.stages.randomness import generator
+from pipeline.stages.training import Training
 from tests.synthetic import synthetic_rig
 
 RIG = synthetic_rig(1)
@@ -137,6 +138,23 @@ def test_pruning_removes_the_transparent_and_the_grown():
     everyone = torch.ones(4, dtype=torch.bool)
     change = prune(avatar, nothing, Densification(max_scale=1.0), everyone, torch.zeros(4, 3), 0.2)
     assert change.source.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_the_size_on_screen_counts_only_where_splats_are_added_too(adds):
+    """As in the published codes: what HeadStudio removes after its last clone depends on opacity and size alone."""
+    options = Densification(
+        steps=(1,) if adds else (), prune_steps=(1,), gradient=1e9, min_opacity=0.0, max_scale=1e9, max_radius=1.0
+    )
+    phase = Phase("a", "sds", 2, ("full",), "all", 1.0, "", densification=options)
+    avatar = scattered(4, 8)
+    avatar.face.zero_()
+    training = Training(avatar, phase, RefinementConfig("own", (phase,)), torch.device("cpu"))
+    training.avatar.log_scales.data += 0.5
+    training.statistics.radius += 5.0
+    training.done = 1
+    training.restructure(0.1)
+    assert len(training.avatar.means) == (1 if adds else 8)
 
 
 def test_statistics_count_every_view():
