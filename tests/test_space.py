@@ -25,8 +25,8 @@ KNOWN_KEYS = {
 }  # fmt: skip
 """Of the Spaces configuration reference: the Hub ignores what it does not know, so a slip would pass in silence."""
 SCOPES = {"contribute-repos", "write-discussions", "jobs"}
-"""The least that publishing takes: making datasets and writing to those made here; pull requests on others. And jobs, to
-hand a refinement over."""
+"""The least that publishing takes: making datasets and writing to those made here; pull requests on others. And jobs,
+to hand a refinement over."""
 
 
 @pytest.fixture(scope="module")
