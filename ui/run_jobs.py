@@ -112,4 +112,4 @@ def _handed(folder: Path) -> HandedOver:
 
 def _price_words(config: RefinementConfig, flavor: str) -> str:
     seconds = START_SECONDS + seconds_of(config, TERAFLOPS[flavor])
-    return f"about {in_words(seconds)}, roughly ${max(0.1, seconds / 3600 * FLAVORS[flavor]):.2f}"
+    return f"about {in_words(seconds)}, ${max(0.1, seconds / 3600 * FLAVORS[flavor]):.2f}"

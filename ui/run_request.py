@@ -18,7 +18,7 @@ SLOW_SECONDS = 6 * 3600
 def run_config(prompt: str, seed: float, attributes: Any, head: str, recipe: str, length: str) -> RunConfig:
     """What a visitor asks for. Raises `UserError` for what cannot be used."""
     if not (prompt or "").strip():
-        raise UserError("whom? Give the sentence of a head, or press Refine below one")
+        raise UserError("the sentence is missing; say whom to refine, or press Refine below a head")
     if length not in LENGTHS:
         raise UserError(f"there is no length {length!r}; there is {', '.join(LENGTHS)}")
     if seed is None or not float(seed).is_integer() or not 0 <= seed <= LARGEST_SEED:

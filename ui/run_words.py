@@ -108,8 +108,9 @@ def log_lines(run: Run) -> list[str]:
 
 
 def own_words(run: Run, sentence: str) -> str:
-    """A sentence of the runner without this machine's folders, which are no visitor's concern."""
-    path = str(run.folder.path)
+    """A sentence of the runner without this machine's folders, which are no visitor's concern; phases named for people."""
+    path, phase = str(run.folder.path), run.state.phase
+    sentence = sentence.replace(f" of {phase};", f" of {phase_words(phase)};")
     return sentence.replace(f"--resume {path}", "Resume").replace(path, "the run")
 
 

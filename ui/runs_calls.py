@@ -11,6 +11,7 @@ import gradio as gr
 from pipeline.errors import UserError
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.hf_jobs import command_for_own_machine
+from pipeline.jobs.making import check_request
 from pipeline.jobs.worker import is_running
 from pipeline.pretrained import fetch_models
 from ui.gallery import read_recipe
@@ -105,7 +106,8 @@ class RunsCalls:
 
     def add(self, config: RunConfig, source: str, person: str) -> Run:
         """Keep a new run for a person; it begins with the head of the id ``source`` where there is one. Raises
-        `UserError` where there is no room."""
+        `UserError` for what cannot be made, and where there is no room."""
+        check_request(config, start_is_there=bool(source))
         start = self.runs.workshop.folder(source) / "avatar" if source else None
         return self.runs.add(config, person, start)
 

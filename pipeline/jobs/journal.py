@@ -71,6 +71,7 @@ class RunJournal(Journal):
         self._costs = _Costs()
         self._noted = {event.get("sentence") for event in run.events() if event.get("kind") == "note"}
         self._before: dict[str, int] = {}
+        self._steps = {phase.name: phase.steps for phase in config.refinement.phases}
         done = 0
         for phase in config.refinement.phases:
             self._before[phase.name] = done
@@ -85,8 +86,9 @@ class RunJournal(Journal):
             path.unlink(missing_ok=True)
         if checkpoint is None:
             return None
-        self.run.tell("resume", phase=checkpoint.phase, done=checkpoint.done)
-        self.update(phase=checkpoint.phase, done=checkpoint.done)
+        phase, done = checkpoint.phase, checkpoint.done
+        self.run.tell("resume", phase=phase, done=done)
+        self.update(phase=phase, step=done - self._before[phase], steps=self._steps[phase], done=done)
         return checkpoint.phase, checkpoint.state
 
     def step(self, progress: Progress, avatar: SplatAvatar, state: Callable[[], State]) -> None:

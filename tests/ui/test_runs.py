@@ -489,3 +489,9 @@ def test_a_job_that_is_refused_leaves_no_run(jobs, runs, account):
     with pytest.raises(gr.Error, match="no credit"):
         jobs.on_hand_over(*FORM, LOGIN, HERE)
     assert runs.all() == []
+
+
+def test_a_sentence_that_is_not_understood_starts_nothing(runs, calls):
+    with pytest.raises(gr.Error, match="Nothing in the prompt describes a person"):
+        calls.on_start("xyzzy", key=KEY)
+    assert runs.of(MINE) == []
