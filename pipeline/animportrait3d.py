@@ -179,6 +179,7 @@ class AnimPortrait3DPipeline(SavedPipeline):
                     )
                 except Interrupted:
                     self._interrupt = True  # in every process, whoever asked for it
+                    watched.notes.append(f"The refinement was interrupted {watched.reached}.")
                     avatar = avatar if watched.avatar is None else copy.deepcopy(watched.avatar).cpu()
                 finally:
                     watched.close()

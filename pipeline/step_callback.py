@@ -53,12 +53,14 @@ class WatchedJournal(Journal):
         """What the person should know of the refinement, in sentences."""
         self.avatar: SplatAvatar | None = None
         """As it was after the last step."""
+        self.reached = "before its first step"
 
     def resume(self) -> tuple[str, State] | None:
         return self._kept.resume()
 
     def step(self, progress: Progress, avatar: SplatAvatar, state: Callable[[], State]) -> None:
         self.avatar = avatar
+        self.reached = f"after step {progress.step} of {progress.steps} of {progress.phase}"
         self._advance(progress)
         self._kept.step(progress, avatar, state)
         told = {"step": progress.step, "steps": progress.steps, "losses": progress.losses, "preview": None}

@@ -131,6 +131,7 @@ def test_setting_interrupt_ends_after_the_step_and_gives_what_there_is(pipe, sta
     assert not same(output.avatars[0], start)
     assert output.recipes[0].refinement.recipe == "animportrait3d"
     assert pipe.interrupt
+    assert "The refinement was interrupted after step" in output.recipes[0].notes[-1]
     pipe(PROMPT)
     assert not pipe.interrupt
 

@@ -108,7 +108,7 @@ def log_lines(run: Run) -> list[str]:
 
 
 def own_words(run: Run, sentence: str) -> str:
-    """A sentence of the runner without this machine's folders, which are no visitor's concern; phases named for people."""
+    """A sentence of the runner with phases named for people, without this machine's folders."""
     path, phase = str(run.folder.path), run.state.phase
     sentence = sentence.replace(f" of {phase};", f" of {phase_words(phase)};")
     return sentence.replace(f"--resume {path}", "Resume").replace(path, "the run")
