@@ -5,12 +5,14 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 
 from pipeline.errors import UserError
 from pipeline.finding import MISSING, UNUSABLE, WORKS, Finding
 from pipeline.hub.errors import megabytes
 from pipeline.hub.model_files import Source
 from pipeline.pretrained import BASE_MODEL, BASE_VAE, base_model, controlnet_of, kept
+from pipeline.stages.perceptual import LPIPS_FILES
 from pipeline.stages.recipes import RECIPES
 
 SECTION = "diffusion"
@@ -23,7 +25,7 @@ def diffusion() -> list[Finding]:
     if base_model() == BASE_MODEL:
         models["VAE"] = BASE_VAE
     models |= {f"ControlNet {recipe}": controlnet_of(recipe) for recipe in RECIPES}
-    return [*(_model(name, text) for name, text in models.items()), *_runs_on()]
+    return [*(_model(name, text) for name, text in models.items()), _lpips(), *_runs_on()]
 
 
 def _model(name: str, text: str) -> Finding:
@@ -39,6 +41,15 @@ def _model(name: str, text: str) -> Finding:
     if source.is_folder:
         return Finding(SECTION, name, UNUSABLE, f"{text} holds no diffusion model", "name another", private=True)
     return Finding(SECTION, name, MISSING, f"{source.name}: {LATER}")
+
+
+def _lpips() -> Finding:
+    if all(isinstance(try_to_load_from_cache(**file._asdict()), str) for file in LPIPS_FILES):
+        return Finding(SECTION, "LPIPS", WORKS, "compares pictures as people do")
+    fetch = " && ".join(
+        f"hf download {file.repo_id} {file.filename} --revision {file.revision}" for file in LPIPS_FILES
+    )
+    return Finding(SECTION, "LPIPS", MISSING, "not here; edges at four scales stand in for it", fetch)
 
 
 def _runs_on() -> list[Finding]:

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from pipeline.stages.perceptual import LPIPS_FILES, find_lpips
+from pipeline.stages.perceptual import find_lpips
 
 PIXEL_WEIGHT, PERCEPTUAL_WEIGHT = 0.8, 0.2
 """AnimPortrait3D (SIGGRAPH 2025), as its code has it."""
 GRADIENT_SCALES = 4
 NO_LPIPS = (
     "The weights of LPIPS are not on this machine: edges are compared at four scales instead, which keep structure but "
-    "know less of texture. To have them: "
-    + " && ".join(f"hf download {file.repo_id} {file.filename} --revision {file.revision}" for file in LPIPS_FILES)
+    "know less of texture. The doctor tells how to have them."
 )
 
 Compare = Callable[[Tensor, Tensor], Tensor]
