@@ -27,6 +27,10 @@ SCATTER_NEIGHBOURS = 12
 _WRAP = np.array([0.26, 0.14, 0.09], np.float32)
 """How far light reaches round the terminator per channel."""
 
+_FASTMATH = {"nnan", "ninf", "nsz", "arcp", "contract", "afn"}
+"""Without "reassoc": with it a parallel kernel adds up in another order once it comes from the disk cache, and the first
+head after an installation would differ from the next in its last bits."""
+
 _HAIR_SHIFT = np.float32(0.18)
 """Tilt of the second, coloured highlight of a hair against the first (Marschner et al. 2003)."""
 
@@ -80,7 +84,7 @@ def _scatter(splats: Splats, light: Floats) -> None:
     light[skin] = _blur(light[skin], splats.normal[skin], distance.astype(np.float32), index, SCATTER_MM * 1e-3)
 
 
-@njit(parallel=True, cache=True, fastmath=True)
+@njit(parallel=True, cache=True, fastmath=_FASTMATH)
 def _blur(light, normal, distance, index, sigma):  # type: ignore[no-untyped-def]
     out = np.empty_like(light)
     for i in prange(len(light)):
@@ -99,7 +103,7 @@ def _blur(light, normal, distance, index, sigma):  # type: ignore[no-untyped-def
     return out
 
 
-@njit(parallel=True, cache=True, fastmath=True)
+@njit(parallel=True, cache=True, fastmath=_FASTMATH)
 def _illuminate(  # type: ignore[no-untyped-def]
     normal, tangent, ambient, bounced, shadow, specular, gloss, subsurface, shading,
     directions, colors, sky, ground, wrap,
