@@ -219,7 +219,9 @@ def test_missing_frame(avatar, pair, tmp_path, capsys):
 
 
 def test_wrong_usage_is_one_sentence_and_two(capsys):
+    assert main(["create"]) == 2
+    assert "PROMPT is missing" in said(capsys)
     with pytest.raises(SystemExit) as ended:
-        main(["create"])
+        main(["animate"])
     assert ended.value.code == 2
-    assert "--out" in said(capsys)
+    assert "DIR" in said(capsys)

@@ -20,6 +20,9 @@ TOTAL = sum(STEPS.values())
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     without_models(monkeypatch)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

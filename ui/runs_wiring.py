@@ -96,7 +96,7 @@ class RunsWiring:
         calls, tab, key = self.calls, self.tab, self.stage["key"]
         unseen, listed = gr.Button(visible=False), gr.JSON(label="runs", visible=False)
         one = [tab["run_id"], key]
-        entry = gr.Textbox("", label="entry_id", visible=False)
+        entry = gr.Textbox("", label="entry", visible=False)
         unseen.click(
             calls.on_start, [*self.form, tab["source"], key], tab["run_id"], api_name="refine", concurrency_limit=None
         )

@@ -169,7 +169,10 @@ class RemoteZip:
     def _info(self, member: str) -> zipfile.ZipInfo:
         if member not in self._members:
             raise Damaged(f"{self._name} has no member {member!r}")
-        return self._members[member]
+        info = self._members[member]
+        if info.header_offset < 0:
+            raise Damaged(f"{member} in {self._name} is damaged: it begins before the file; try again")
+        return info
 
     def _unpack(self, info: zipfile.ZipInfo, target: IO[bytes], packed: IO[bytes] | None) -> None:
         """Reads no more than the size that was checked; the CRC is checked at the end."""

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.guidance_calls import Shots, original_calls, our_calls
 from pipeline.guidance.prompts import PromptBatch
-from pipeline.guidance.score_distillation import Step, ism
+from pipeline.guidance.score_distillation import Step, interval, ism
 from pipeline.guidance.sdedit import edit
 from pipeline.stages.objectives import timesteps_of
 from pipeline.stages.recipes import ANIMPORTRAIT3D
@@ -32,7 +32,8 @@ def test_of_interval_score_matching(inversions):
         step = Step(
             torch.randn(rows, 4, 1, 1, requires_grad=True), _texts(rows), torch.rand(rows, 4, 8, 8),
             torch.tensor([1.0, 0.0]).repeat(2), torch.randn(rows, 4, 1, 1),
-            timesteps_of(phase, index, rows, torch.Generator()), 7.5, index, inversions=inversions,
+            timesteps_of(phase, index, rows, torch.Generator()), 7.5,
+                interval(index, phase.warm_steps), inversions=inversions,
         )  # fmt: skip
         ism(model, step)
     counted = our_calls(phase, SHOTS, ANIMPORTRAIT3D)

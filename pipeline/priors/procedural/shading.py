@@ -28,8 +28,8 @@ _WRAP = np.array([0.26, 0.14, 0.09], np.float32)
 """How far light reaches round the terminator per channel."""
 
 _FASTMATH = {"nnan", "ninf", "nsz", "arcp", "contract", "afn"}
-"""Without "reassoc": with it a parallel kernel adds up in another order once it comes from the disk cache, and the first
-head after an installation would differ from the next in its last bits."""
+"""Without "reassoc": with it a parallel kernel adds up in another order once it comes from the disk cache, and the
+first head after an installation would differ from the next in its last bits."""
 
 _HAIR_SHIFT = np.float32(0.18)
 """Tilt of the second, coloured highlight of a hair against the first (Marschner et al. 2003)."""
