@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from torch import Tensor
 
 from pipeline.avatar import SplatAvatar
 from pipeline.rendering.portrait import portrait
@@ -55,17 +56,19 @@ class WatchedJournal(Journal):
         """As it was after the last step."""
         self.reached = "before its first step"
 
-    def resume(self) -> tuple[str, State] | None:
-        return self._kept.resume()
+    def resume(self, phases: Sequence[str]) -> tuple[str, State] | None:
+        return self._kept.resume(phases)
 
-    def step(self, progress: Progress, avatar: SplatAvatar, state: Callable[[], State]) -> None:
-        self.avatar = avatar
+    def step(self, progress: Progress, shown: SplatAvatar | Tensor | None, state: Callable[[], State]) -> None:
+        self.avatar = shown if isinstance(shown, SplatAvatar) else None
         self.reached = f"after step {progress.step} of {progress.steps} of {progress.phase}"
         self._advance(progress)
-        self._kept.step(progress, avatar, state)
+        self._kept.step(progress, shown, state)
         told = {"step": progress.step, "steps": progress.steps, "losses": progress.losses, "preview": None}
-        if self._steps.watched and (progress.step % PREVIEW_EVERY == 0 or progress.step == progress.steps):
-            told["preview"] = Image.fromarray(portrait(avatar, PREVIEW_SIZE).numpy())
+        is_due = progress.step % PREVIEW_EVERY == 0 or progress.step == progress.steps
+        if self._steps.watched and is_due and shown is not None:
+            picture = portrait(shown, PREVIEW_SIZE) if isinstance(shown, SplatAvatar) else shown.cpu()
+            told["preview"] = Image.fromarray(picture.numpy())
         self._steps.done(progress.phase, told)
         if self._pipeline.interrupt:
             raise Interrupted

@@ -142,7 +142,7 @@ class Kept(Journal):
     def __init__(self, stop_after):
         self.kept, self.notes, self._left = None, [], stop_after
 
-    def resume(self):
+    def resume(self, phases):
         return self.kept
 
     def step(self, progress, avatar, state):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 from PIL import Image
+from torch import Tensor
 
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import PREVIEW_YAW
@@ -77,21 +78,21 @@ class RunJournal(Journal):
             self._before[phase.name] = done
             done += phase.steps
 
-    def resume(self) -> tuple[str, State] | None:
-        """The newest whole checkpoint."""
+    def resume(self, phases: Sequence[str]) -> tuple[str, State] | None:
+        """The newest whole checkpoint, where it is of one of these phases."""
         checkpoint, damaged = load_newest(self.run.checkpoints)
         for path in damaged:
             before = "the beginning" if checkpoint is None else "the checkpoint before it"
             self.note(f"The checkpoint {path.name} was damaged; it went on from {before}.")
             path.unlink(missing_ok=True)
-        if checkpoint is None:
+        if checkpoint is None or checkpoint.phase not in phases:
             return None
         phase, done = checkpoint.phase, checkpoint.done
         self.run.tell("resume", phase=phase, done=done)
         self.update(phase=phase, step=done - self._before[phase], steps=self._steps[phase], done=done)
         return checkpoint.phase, checkpoint.state
 
-    def step(self, progress: Progress, avatar: SplatAvatar, state: Callable[[], State]) -> None:
+    def step(self, progress: Progress, shown: SplatAvatar | Tensor | None, state: Callable[[], State]) -> None:
         """Keep what is due, and raise `Interrupted` when it is time to stop."""
         now = self._end_piece()
         self._own_steps += 1
@@ -100,8 +101,8 @@ class RunJournal(Journal):
         stopping = self._stop() or self._is_time_up(now)
         if is_end or stopping or self._is_due(progress.step, now):
             self._keep(Checkpoint(done, progress.phase, state()))
-        if stopping or is_end or now - self._drawn > PREVIEW_SECONDS:
-            self._draw(avatar)
+        if shown is not None and (stopping or is_end or now - self._drawn > PREVIEW_SECONDS):
+            self._draw(shown)
         if is_end or progress.step % TOLD_EVERY == 1:
             self.run.tell("step", phase=progress.phase, step=progress.step, losses=progress.losses)
         self.update(
@@ -201,8 +202,10 @@ class RunJournal(Journal):
             if self._before[phase.name] + phase.steps <= oldest:
                 shutil.rmtree(self.run.targets / phase.name, ignore_errors=True)
 
-    def _draw(self, avatar: SplatAvatar) -> None:
-        picture = Image.fromarray(portrait(avatar, PREVIEW_SIZE, yaw=PREVIEW_YAW).numpy())
+    def _draw(self, shown: SplatAvatar | Tensor) -> None:
+        if isinstance(shown, SplatAvatar):
+            shown = portrait(shown, PREVIEW_SIZE, yaw=PREVIEW_YAW)
+        picture = Image.fromarray(shown.cpu().numpy())
         with whole_file(self.run.preview, durable=False) as partial, writing(partial):
             picture.save(partial, "PNG")
         self._drawn = time.monotonic()

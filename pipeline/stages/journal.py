@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from pipeline.avatar import SplatAvatar
 
@@ -32,12 +34,14 @@ class Progress:
 class Journal:
     """Keeps nothing: for a refinement that lives and dies with its process. Others override what they keep."""
 
-    def resume(self) -> tuple[str, State] | None:
-        """The phase that was under way or just finished, and its state; None at a fresh start."""
+    def resume(self, phases: Sequence[str]) -> tuple[str, State] | None:
+        """Which of these phases was under way or just finished, and its state; None where none of them was."""
         return None
 
-    def step(self, progress: Progress, avatar: SplatAvatar, state: Callable[[], State]) -> None:
+    def step(self, progress: Progress, shown: SplatAvatar | Tensor | None, state: Callable[[], State]) -> None:
         """Called after each step, in the first process only. ``state`` costs a copy of everything: call it seldom.
+
+        ``shown`` is the head as it is now, a picture (H, W, 3) of it, uint8, or None where there is none to see.
 
         Raises `Interrupted` to stop here.
         """

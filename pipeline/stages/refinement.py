@@ -8,7 +8,6 @@ from accelerate import Accelerator
 from torch.nn.functional import pad
 
 from pipeline.avatar import SplatAvatar
-from pipeline.errors import UserError
 from pipeline.guidance.guidance import Guidance
 from pipeline.stages.config import Phase, RefinementConfig
 from pipeline.stages.dynamic import dynamic_phases, refine_dynamic
@@ -65,9 +64,10 @@ def refine(
 
     Raises:
         Interrupted: the journal asked to stop.
-        UserError: the journal is of a phase that the configuration does not have, or as `fit` does.
+        UserError: as `fit` does.
     """
-    phases, state = _left(config, main_answers(journal.resume, accelerator))
+    names = [phase.name for phase in config.phases]
+    phases, state = _left(config, main_answers(lambda: journal.resume(names), accelerator))
     avatar = _begun(avatar, config)
     for phase in phases:
         stage = next(stage for belongs, stage in STAGES if phase in belongs(config))
@@ -97,6 +97,4 @@ def _left(config: RefinementConfig, resumed: tuple[str, State] | None) -> tuple[
         return config.phases, None
     name, state = resumed
     names = [phase.name for phase in config.phases]
-    if name not in names:
-        raise UserError(f"the run was left in phase {name!r}, but its recipe has {', '.join(names)}; start it anew")
     return config.phases[names.index(name) :], state

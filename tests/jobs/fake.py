@@ -47,7 +47,7 @@ def fake_refined(journal: RunJournal, config: RunConfig, seconds: float = 0.0) -
     """Momentum on seeded noise: each step depends on the one before, on the avatar and on the phase."""
     avatar = load_avatar_folder(journal.run.start)
     phases = config.refinement.phases
-    found = journal.resume()
+    found = journal.resume([phase.name for phase in phases])
     names = [phase.name for phase in phases]
     first, state = (names.index(found[0]), found[1]) if found else (0, None)
     for phase in phases[first:]:

@@ -36,7 +36,7 @@ class Memory(Journal):
     def __init__(self, most: int | None = None) -> None:
         self.most, self.done, self.left = most, [], None
 
-    def resume(self):
+    def resume(self, phases):
         return self.left
 
     def step(self, progress, avatar, state):

@@ -30,7 +30,7 @@ class Stopping(Journal):
     def folder(self, phase):
         return self.place
 
-    def resume(self):
+    def resume(self, phases):
         return self.left
 
     def step(self, progress, avatar, state):
