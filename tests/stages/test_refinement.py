@@ -6,7 +6,6 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from pipeline.errors import UserError
 from pipeline.stages.config import Densification
 from pipeline.stages.dynamic import refine_dynamic
 from pipeline.stages.journal import Interrupted, Journal
@@ -94,10 +93,3 @@ def test_every_published_phase_belongs_to_one_stage(recipe):
     config = RECIPES[recipe]
     belonging = [phase.name for belongs, _ in STAGES for phase in belongs(config)]
     assert belonging == [phase.name for phase in config.phases]
-
-
-def test_a_journal_of_another_recipe_is_refused(accelerator, guidance):
-    journal = Memory()
-    journal.left = ("head_dsd", {})
-    with pytest.raises(UserError, match="head_dsd"):
-        refine(small_avatar(), guidance, CONFIG, accelerator, journal)
