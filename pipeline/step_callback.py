@@ -78,6 +78,9 @@ class WatchedJournal(Journal):
         if self._pipeline.interrupt:
             raise Interrupted
 
+    def at(self, work: str, done: int = 0, of: int = 0) -> None:
+        self._kept.at(work, done, of)
+
     def folder(self, phase: str) -> Path | None:
         return self._kept.folder(phase)
 

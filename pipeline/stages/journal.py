@@ -52,6 +52,9 @@ class Journal:
         Raises `Interrupted` to stop here; what is made so far is found again.
         """
 
+    def at(self, work: str, done: int = 0, of: int = 0) -> None:
+        """Told what is being done now, where that is no phase: "views", and that 24 of 120 are done. Keeps nothing."""
+
     def folder(self, phase: str) -> Path | None:
         """Where what depends only on the start of a phase is cached; None keeps it in memory."""
 

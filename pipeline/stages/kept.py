@@ -19,16 +19,20 @@ PLACE = "portrait"
 def kept(journal: Journal, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """What ``make`` gives, from a file where an earlier attempt left it whole; tensors on the CPU.
 
+    The journal is told ``name`` as what is being done.
+
     Raises `Interrupted` when the journal asks to stop before it is made; what is made is kept first.
     """
     folder = journal.folder(PLACE)
     if folder is None:
+        journal.at(name)
         return _plain(make())
     path = folder / f"{name}.safetensors"
     if path.is_file():
         with suppress(SafetensorError), reading(path):
             return load_file(path)
     journal.pause()
+    journal.at(name)
     made = _plain(make())
     with whole_file(path) as partial:
         save_file(made, partial)
