@@ -20,7 +20,7 @@ from pipeline.heads.anny_corrections import correct_actions, correct_mouth
 from pipeline.heads.anny_file import JOINT_NAMES, HeadFile, read_head_file
 from pipeline.heads.rig import Rig
 from pipeline.heads.rig_tools import append_mesh
-from pipeline.stages.initialization import CAGE
+from pipeline.stages.super_dense import CAGE
 
 PEOPLE, COMPONENTS = 128, 40
 """Random people, and how many of their principal components are learned."""

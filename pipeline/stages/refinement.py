@@ -11,11 +11,11 @@ from pipeline.avatar import SplatAvatar
 from pipeline.guidance.guidance import Guidance
 from pipeline.stages.config import Phase, RefinementConfig
 from pipeline.stages.dynamic import dynamic_phases, refine_dynamic
-from pipeline.stages.initialization import super_dense
 from pipeline.stages.journal import Journal, State
 from pipeline.stages.phases import run_phases
 from pipeline.stages.processes import main_answers
 from pipeline.stages.regions import eye_phases, mouth_phases, refine_eyes, refine_mouth
+from pipeline.stages.super_dense import super_dense
 from pipeline.stages.training import attributes, with_attributes
 
 

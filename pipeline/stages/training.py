@@ -12,12 +12,12 @@ from pipeline.avatar import SplatAvatar
 from pipeline.heads.rig import Rig
 from pipeline.stages.config import Phase, RefinementConfig
 from pipeline.stages.densification import Change, Statistics, densify, prune
-from pipeline.stages.initialization import trained_mask
 from pipeline.stages.journal import State
 from pipeline.stages.learnable_shape import LearnableShape, learnable_shape
 from pipeline.stages.randomness import generator
 from pipeline.stages.regularizers import Start
 from pipeline.stages.splat_optimizer import SplatOptimizer
+from pipeline.stages.super_dense import trained_mask
 
 LEARNED = ("means", "quats", "log_scales", "opacity_logits", "sh")
 """Attributes of splats that are optimised."""

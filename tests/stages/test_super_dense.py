@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 from pipeline.avatar import Layer, SplatAvatar
 from pipeline.heads.anny import AnnyHead
 from pipeline.heads.rig_tools import append_mesh
-from pipeline.stages.initialization import super_dense, trained_mask
+from pipeline.stages.super_dense import super_dense, trained_mask
 from tests.stages.small import small_avatar
 from tests.synthetic import synthetic_rig
 
