@@ -103,6 +103,7 @@ def test_its_prompt_is_made_anew_and_the_new_head_is_listed_until_it_is_deleted(
     expect(opened.locator("#about")).to_contain_text("purple t-shirt")
     expect(opened.locator("#publish")).to_be_visible()
     opened.get_by_role("tab", name="Gallery").click()
+    opened.get_by_role("searchbox", name="Search").fill("")
     opened.get_by_role("radio", name="Yours").click()
     expect(opened.locator(CARDS)).to_have_count(1)
     expect(opened.locator(CARDS)).to_have_attribute("aria-current", "true")
