@@ -3,8 +3,9 @@
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # test processes share the cores, and idle threads spin
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,6 @@ from tests.hub.fixture import hub_in_process
 settings.register_profile("offline", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("offline")
 torch.set_num_threads(1)
-numba.set_num_threads(1)  # its OpenMP layer would set torch's threads back
 
 
 @pytest.fixture(autouse=True, scope="session")
