@@ -185,33 +185,39 @@ class AnnyHead:
     @cached_property
     def rig(self) -> Rig:
         """The rig of this identity, origin at its head joint."""
-        head = self._head
-        shaped = shape_identity(head, self.phenotype, self.local_changes)
-        actions = head.actions.dense(len(head.template))
-        correct_actions(head, shaped.vertices, actions)
-        correct_mouth(head, shaped.vertices, actions)
-        eyes = [eyeball(head, shaped.vertices, side)[0] for side in ("left", "right")]
-        joints = np.concatenate([shaped.joints, np.array(eyes, dtype=np.float32)])
-        origin = joints[JOINT_NAMES.index("head")]
-        return Rig(
-            vertices=torch.from_numpy(shaped.vertices - origin),
-            faces=torch.from_numpy(head.faces),
-            expressions=torch.from_numpy(actions),
-            expression_names=head.actions.names,
-            basis="arkit52",
-            joints=torch.from_numpy(joints - origin),
-            joint_names=JOINT_NAMES,
-            parents=JOINT_PARENTS,
-            weights=torch.from_numpy(head.weights),
-            regions={name: torch.from_numpy(mask) for name, mask in head.regions.items()},
-            uv=torch.from_numpy(head.uv),
-            landmarks=Landmarks(
-                head.landmark_names,
-                torch.from_numpy(head.landmark_faces),
-                torch.from_numpy(head.landmark_barycentrics),
-            ),
-            drivers=_eye_drivers(head.actions.names),
-        )
+        return rig_of(self._head, shape_identity(self._head, self.phenotype, self.local_changes))
+
+
+def rig_of(head: HeadFile, shaped: Shaped) -> Rig:
+    """The rig of an identity, wherever its vertices come from; origin at its head joint, the mouth corrected.
+
+    The vertices of ``shaped`` are changed in place.
+    """
+    actions = head.actions.dense(len(head.template))
+    correct_actions(head, shaped.vertices, actions)
+    correct_mouth(head, shaped.vertices, actions)
+    eyes = [eyeball(head, shaped.vertices, side)[0] for side in ("left", "right")]
+    joints = np.concatenate([shaped.joints, np.array(eyes, dtype=np.float32)])
+    origin = joints[JOINT_NAMES.index("head")]
+    return Rig(
+        vertices=torch.from_numpy(shaped.vertices - origin),
+        faces=torch.from_numpy(head.faces),
+        expressions=torch.from_numpy(actions),
+        expression_names=head.actions.names,
+        basis="arkit52",
+        joints=torch.from_numpy(joints - origin),
+        joint_names=JOINT_NAMES,
+        parents=JOINT_PARENTS,
+        weights=torch.from_numpy(head.weights),
+        regions={name: torch.from_numpy(mask) for name, mask in head.regions.items()},
+        uv=torch.from_numpy(head.uv),
+        landmarks=Landmarks(
+            head.landmark_names,
+            torch.from_numpy(head.landmark_faces),
+            torch.from_numpy(head.landmark_barycentrics),
+        ),
+        drivers=_eye_drivers(head.actions.names),
+    )
 
 
 def _eye_drivers(names: tuple[str, ...]) -> tuple[Driver, ...]:

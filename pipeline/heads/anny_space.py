@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.heads.anny import Phenotype, local_change_names, shape_identity
+from pipeline.heads.anny import Phenotype, Shaped, local_change_names, shape_identity
 from pipeline.heads.anny_file import HeadFile, read_head_file
 
 Array = NDArray[np.float64]
@@ -29,6 +29,16 @@ class AnnySpace:
     """(V, 3) metres."""
     modes: Array
     """(K, V, 3) metres per standard deviation."""
+    joints: Array
+    """(5, 3) torso, neck01, neck02, neck03, head of the mean."""
+    joint_modes: Array
+    """(K, 5, 3)"""
+
+    def shaped(self, coefficients: Array) -> Shaped:
+        """Coefficients (K,) → that person."""
+        vertices = self.mean + np.tensordot(coefficients, self.modes, 1)
+        joints = self.joints + np.tensordot(coefficients, self.joint_modes, 1)
+        return Shaped(vertices.astype(np.float32), joints.astype(np.float32))
 
     def eye_centre(self, vertices: Array, side: str) -> Array:
         """(V, 3) → (3,): mean of the vertices of an eyeball, which is linear in the coefficients."""
@@ -43,22 +53,25 @@ def anny_space() -> AnnySpace:
     rng = np.random.default_rng(7)
     names = local_change_names(head)
     people = np.stack([_person(head, names, rng) for _ in range(SAMPLES)])
-    mean = people.mean(0)
-    offsets = (people - mean).reshape(SAMPLES, -1)
+    mean, own = people.mean(0), len(head.template)
+    offsets = (people - mean)[:, :own].reshape(SAMPLES, -1)
     # Principal components through the small Gram matrix.
     power, mixing = np.linalg.eigh(offsets @ offsets.T)
     strongest = np.argsort(power)[::-1][:MODES]
-    modes = mixing[:, strongest].T @ offsets / np.sqrt(SAMPLES - 1)
-    return AnnySpace(head, mean, modes.reshape(MODES, *mean.shape))
+    shares = mixing[:, strongest].T / np.sqrt(SAMPLES - 1)
+    modes = (shares @ offsets).reshape(MODES, own, 3)
+    joint_modes = np.tensordot(shares, (people - mean)[:, own:], 1)
+    return AnnySpace(head, mean[:own], modes, mean[own:], joint_modes)
 
 
 def _person(head: HeadFile, names: tuple[str, ...], rng: np.random.Generator) -> Array:
+    """(V + 5, 3) vertices, then joints."""
     phenotype = Phenotype(
         gender=rng.random(), age=rng.uniform(0.55, 1.0), muscle=rng.random(), weight=rng.random(),
         african=rng.random(), asian=rng.random(), caucasian=rng.random(),
     )  # fmt: skip
     changes = np.clip(rng.normal(0, LOCAL_DEVIATION, len(names)), -1, 1)
-    vertices = shape_identity(head, phenotype, dict(zip(names, changes.tolist(), strict=True))).vertices
+    shaped = shape_identity(head, phenotype, dict(zip(names, changes.tolist(), strict=True)))
     balls = [np.unique(head.faces[head.regions[f"eye_{side}"]]) for side in ("left", "right")]
-    middle = np.mean([vertices[ball].mean(0) for ball in balls], axis=0)
-    return vertices.astype(np.float64) - middle
+    middle = np.mean([shaped.vertices[ball].mean(0) for ball in balls], axis=0)
+    return np.concatenate([shaped.vertices, shaped.joints]).astype(np.float64) - middle

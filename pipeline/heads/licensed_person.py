@@ -27,12 +27,21 @@ def licensed_person(model: str, person: AnnyHead) -> CompleteHead:
     Raises `UserError` with how to get a model when there is none.
     """
     file = find_model(model)
-    assert file.model is not None
-    neutral = _neutral(file.model.content, file.release)
+    neutral = neutral_head(file)
     place = neutral.correspondence
     coefficients = resemble(place.registered.numpy(), neutral.shape_dirs.numpy(), place, person.rig)
-    shape = tuple(round(float(value), DECIMALS) for value in coefficients)
-    return _complete(_head(file, shape))
+    return person_of_shape(file, coefficients.tolist())
+
+
+def neutral_head(file: ModelFile) -> FlameHead | SmplxHead:
+    """The mean person of a model, kept in memory."""
+    assert file.model is not None
+    return _neutral(file.model.content, file.release)
+
+
+def person_of_shape(file: ModelFile, shape: Sequence[float]) -> CompleteHead:
+    """The person of a model by shape coefficients, which are rounded first: what is stored makes the very same one."""
+    return _complete(neutral_head(file).of_shape([round(float(value), DECIMALS) for value in shape]))
 
 
 @lru_cache(maxsize=4)
