@@ -35,11 +35,34 @@ def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
     return x * (x.square().mean(dim=1, keepdim=True) + eps).rsqrt()
 
 
+def resample_filter() -> Tensor:
+    """The low-pass filter of every change of resolution, (4,4), of sum 1: [1,3,3,1] along either axis."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8.0
+    return torch.outer(taps, taps)
+
+
+def low_pass(x: Tensor, taps: Tensor) -> Tensor:
+    """Convolve every channel of (B,C,H,W) with (4,4) taps, zeros one pixel around: (B,C,H−1,W−1)."""
+    batch, channels, height, width = x.shape
+    kernel = taps.flip(0, 1).to(x.dtype)[None, None]
+    smooth = functional.conv2d(x.reshape(batch * channels, 1, height, width), kernel, padding=1)
+    return smooth.reshape(batch, channels, height - 1, width - 1)
+
+
+def upsample(x: Tensor, taps: Tensor) -> Tensor:
+    """Twice the resolution of (B,C,H,W): zeros between the samples, low-passed by (4,4) taps with a gain of 4."""
+    batch, channels, height, width = x.shape
+    kernel = (4.0 * taps).to(x.dtype)[None, None]
+    double = functional.conv_transpose2d(x.reshape(batch * channels, 1, height, width), kernel, stride=2, padding=1)
+    return double.reshape(batch, channels, 2 * height, 2 * width)
+
+
 class FullyConnected(nn.Module):
     """A fully connected layer with equalised learning rate.
 
     What it multiplies by is ``weight · lr_multiplier / √in``, what it adds is ``bias · lr_multiplier`` (Karras et al.
-    2018, section 4.1): stored weights have a standard deviation of ``1 / lr_multiplier``, all layers learn equally fast.
+    2018, section 4.1): stored weights have a standard deviation of ``1 / lr_multiplier``, and every layer learns as
+    fast as any other.
     """
 
     def __init__(
