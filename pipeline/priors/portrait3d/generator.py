@@ -154,7 +154,7 @@ class Portrait3DGenerator(nn.Module):
         self.painter = Painter()
 
     def mapping(self, z: Tensor, camera: Tensor, pose: Tensor | None = None, *, truncation: float = 1.0) -> Tensor:
-        """Styles ws (B,num_ws,512) of noise z (B,512), a camera (B,25) and a body pose (B,6); none is the canonical one.
+        """Styles ws (B,num_ws,512) of noise z (B,512), a camera (B,25) and a body pose (B,6), by default the canonical.
 
         `truncation` ψ below 1 moves them towards their mean over the training.
         """

@@ -48,14 +48,14 @@ class Report:
     @property
     def sentences(self) -> list[str]:
         """What a person can send us when a file does not fit; of a file that fits, only how much was loaded."""
-        told = [f"{self.loaded} weights were loaded, {self.not_needed} entries are not needed."]
+        told = [f"{_count(self.loaded, 'weight')} loaded, {_count(self.not_needed, 'entry')} not needed."]
         for what, names in (
             ("missing", self.missing),
             ("of another shape", self.wrong_shape),
             ("without a place", self.unexpected),
         ):
             if names:
-                told.append(f"{len(names)} entries are {what}: {', '.join(names)}.")
+                told.append(f"{_count(len(names), 'entry')} {what}: {', '.join(names)}.")
         return told
 
 
@@ -103,13 +103,21 @@ def _require(report: Report, weights: int) -> None:
     if report.missing:
         raise UserError(f"{len(report.missing)} of {weights} weights are missing ({_some(report.missing)}); {known}")
     if report.wrong_shape:
-        raise UserError(f"{len(report.wrong_shape)} weights have another shape: {_some(report.wrong_shape)}; {known}")
+        wrong = _count(len(report.wrong_shape), "weight")
+        raise UserError(f"{wrong} of another shape: {_some(report.wrong_shape)}; {known}")
 
 
 def _require_finite(weights: Mapping[str, Tensor]) -> None:
     broken = [_published(name) for name, weight in weights.items() if not torch.isfinite(weight).all()]
     if broken:
         raise UserError(f"the generator's weights hold numbers that are not finite, in {_some(broken)}")
+
+
+def _count(number: int, noun: str) -> str:
+    """``1 entry``, ``2 entries``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun.removesuffix('y')}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -43,18 +43,17 @@ def resample_filter() -> Tensor:
 
 def low_pass(x: Tensor, taps: Tensor) -> Tensor:
     """Convolve every channel of (B,C,H,W) with (4,4) taps, zeros one pixel around: (B,C,H−1,W−1)."""
-    batch, channels, height, width = x.shape
-    kernel = taps.flip(0, 1).to(x.dtype)[None, None]
-    smooth = functional.conv2d(x.reshape(batch * channels, 1, height, width), kernel, padding=1)
-    return smooth.reshape(batch, channels, height - 1, width - 1)
+    return functional.conv2d(x, _per_channel(taps.flip(0, 1), x), padding=1, groups=x.shape[1])
 
 
 def upsample(x: Tensor, taps: Tensor) -> Tensor:
     """Twice the resolution of (B,C,H,W): zeros between the samples, low-passed by (4,4) taps with a gain of 4."""
-    batch, channels, height, width = x.shape
-    kernel = (4.0 * taps).to(x.dtype)[None, None]
-    double = functional.conv_transpose2d(x.reshape(batch * channels, 1, height, width), kernel, stride=2, padding=1)
-    return double.reshape(batch, channels, 2 * height, 2 * width)
+    return functional.conv_transpose2d(x, _per_channel(4.0 * taps, x), stride=2, padding=1, groups=x.shape[1])
+
+
+def _per_channel(taps: Tensor, x: Tensor) -> Tensor:
+    """The same kernel (C,1,4,4) for each channel of (B,C,H,W)."""
+    return taps.to(x.dtype).expand(x.shape[1], 1, -1, -1)
 
 
 class FullyConnected(nn.Module):

@@ -176,10 +176,7 @@ class SynthesisBlock(nn.Module):
 
     def forward(self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Features (B,in,R/2,R/2), the image so far (B,C,R/2,R/2) and ws (B,num_ws,W): both at R."""
-        if x is None:
-            x = self.const.expand(len(ws), -1, -1, -1)
-        else:
-            x = self.conv0(x, ws[:, 0], noise)
+        x = self.const.expand(len(ws), -1, -1, -1) if x is None else self.conv0(x, ws[:, 0], noise)
         x = self.conv1(x, ws[:, -2], noise)
         added = self.torgb(x, ws[:, -1])
         return x, added if image is None else upsample(image, self.resample_filter) + added
