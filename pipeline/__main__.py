@@ -40,9 +40,9 @@ def create(options: argparse.Namespace) -> int | None:
     """A sentence becomes an avatar folder; or, with a diffusion model, a run does."""
     attributes = _pairs("--set", options.set, "hair.style=bob")
     if is_about_runs(options):
-        from pipeline.jobs.command import create_refined
+        from pipeline.jobs.command import create_by_run
 
-        return create_refined(options, attributes)
+        return create_by_run(options, attributes)
     from pipeline.animportrait3d import AnimPortrait3DPipeline
     from pipeline.avatar_folder import check_target, save_avatar_folder
 

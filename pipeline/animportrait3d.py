@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, overload
 
 import torch
@@ -24,12 +25,18 @@ from pipeline.guidance.diffusion import DiffusionModel, for_speed
 from pipeline.guidance.guidance import Guidance
 from pipeline.guidance.text import clip_encoder
 from pipeline.heads.rig import Rig
-from pipeline.pipeline_checks import check_inputs, check_place, check_refinable
+from pipeline.pipeline_checks import check_diffusion, check_inputs, check_place, check_portrait, check_refinable
+from pipeline.portrait_models import PortraitModels
 from pipeline.priors import ProceduralPrior
+from pipeline.priors.portrait3d.config import Portrait3DConfig
+from pipeline.priors.portrait3d.generator import Portrait3DGenerator
 from pipeline.recipe import Recipe, Refinement
+from pipeline.reconstruction.multiview import LandmarkDetector, Source
 from pipeline.refining import condition_of, prompt_table, refinement_config
+from pipeline.rigging import as_static, paint, rig
 from pipeline.saved_pipeline import SavedPipeline
 from pipeline.stages.config import RefinementConfig
+from pipeline.stages.initialization import PRESETS, InitializationConfig
 from pipeline.stages.journal import Interrupted, Journal
 from pipeline.stages.refinement import refine as refine_avatar
 from pipeline.step_callback import StepCallback, Steps, WatchedJournal
@@ -89,8 +96,9 @@ class AnimPortrait3DPipeline(SavedPipeline):
 
     @overload
     def __call__(
-        self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ..., head: str = ...,
-        refine: bool = ..., recipe: str = ..., num_steps_scale: float = ..., resolution: int | None = ...,
+        self, prompt: str | list[str] = ..., *, portrait: str | Path | Source | None = ..., seed: int = ...,
+        attributes: dict[str, str] | None = ..., head: str = ..., initialization: str = ..., refine: bool = ...,
+        recipe: str = ..., num_steps_scale: float = ..., resolution: int | None = ...,
         negative_prompt: str | None = ..., abstract_prompt: str | None = ..., generator: torch.Generator | None = ...,
         callback_on_step_end: StepCallback | None = ..., accelerator: Accelerator | None = ...,
         journal: Journal | None = ..., return_dict: Literal[True] = True,
@@ -98,8 +106,9 @@ class AnimPortrait3DPipeline(SavedPipeline):
 
     @overload
     def __call__(
-        self, prompt: str | list[str], *, seed: int = ..., attributes: dict[str, str] | None = ..., head: str = ...,
-        refine: bool = ..., recipe: str = ..., num_steps_scale: float = ..., resolution: int | None = ...,
+        self, prompt: str | list[str] = ..., *, portrait: str | Path | Source | None = ..., seed: int = ...,
+        attributes: dict[str, str] | None = ..., head: str = ..., initialization: str = ..., refine: bool = ...,
+        recipe: str = ..., num_steps_scale: float = ..., resolution: int | None = ...,
         negative_prompt: str | None = ..., abstract_prompt: str | None = ..., generator: torch.Generator | None = ...,
         callback_on_step_end: StepCallback | None = ..., accelerator: Accelerator | None = ...,
         journal: Journal | None = ..., return_dict: Literal[False],
@@ -108,11 +117,13 @@ class AnimPortrait3DPipeline(SavedPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        prompt: str | list[str],
+        prompt: str | list[str] = "",
         *,
+        portrait: str | Path | Source | None = None,
         seed: int = 0,
         attributes: dict[str, str] | None = None,
         head: str = "anny",
+        initialization: str = "quick",
         refine: bool = False,
         recipe: str = "animportrait3d",
         num_steps_scale: float = 1.0,
@@ -132,6 +143,10 @@ class AnimPortrait3DPipeline(SavedPipeline):
         ``{"hair.style": "bob"}``. ``head``: ``anny``, the free head, or a licensed model of which a file is there:
         ``flame``, ``smplx`` or a release such as ``flame2023``.
 
+        ``portrait``: a static head to put on a rig, instead of what the prior makes of one prompt, which may then be
+        empty: the tri-grid of Portrait3D in a .pth beside its decoder, an avatar folder, or anything that can be looked
+        at from all around (`Source`). ``initialization``: ``quick`` or ``published``, how thoroughly.
+
         ``refine``: let the diffusion model improve the head as ``recipe`` says, ``animportrait3d`` or ``headstudio``,
         in ``num_steps_scale`` times its steps, shown to the diffusion model at ``resolution`` pixels where not the
         recipe's. ``negative_prompt`` stands for all of the recipe's; ``abstract_prompt``, gender and age as small crops
@@ -139,17 +154,18 @@ class AnimPortrait3DPipeline(SavedPipeline):
         each step draws from generators of its own, seeded by name. ``accelerator``: of a program that runs in several
         processes, which then share the views of each step. ``journal`` keeps the refinement, and resumes it.
 
-        ``callback_on_step_end`` is called after "understand" and "build" of each prompt and after each step of the
-        refinement (`StepCallback`), in the first process alone. Interrupted, that one returns the head as it is by
-        then, and `interrupt` stays set.
+        ``callback_on_step_end`` is called after "understand" and "build" of each prompt, or after each step of the
+        rigging, and after each step of the refinement (`StepCallback`), in the first process alone. Interrupted, that
+        one returns the head as it is by then, and `interrupt` stays set.
 
         Raises `UserError` when a prompt is empty, too long or not understood at all, an attribute is unknown, the
-        model of the head is missing, or the components to refine with are.
+        model of the head is missing, the components to refine with are, or the portrait cannot be used.
         """
         # 1. Check the inputs
         prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
         seed = seed if generator is None else generator.initial_seed() % 2**32
         check_inputs(prompts, seed)
+        check_portrait(portrait, prompts, attributes, refine)
         if journal is not None and len(prompts) > 1:
             raise UserError(f"a journal keeps one refinement, and there are {len(prompts)} prompts; give one of them")
         config = refinement_config(recipe, num_steps_scale, resolution, negative_prompt, seed)
@@ -161,21 +177,33 @@ class AnimPortrait3DPipeline(SavedPipeline):
         recipes: list[Recipe] = []
         steps = Steps(self, callback_on_step_end)
         for sentence in prompts:
-            # 2. Read the prompt as attributes; the seed draws what it leaves open
-            understanding, chosen = self.prior.understand(sentence, seed, attributes or {})
-            steps.done("understand")
+            if portrait is None:
+                # 2. Read the prompt as attributes; the seed draws what it leaves open
+                understanding, chosen = self.prior.understand(sentence, seed, attributes or {})
+                steps.done("understand")
 
-            # 3. The prior: a rigged head and its splats
-            avatar = self.prior.build(chosen, head)
-            made_from = Recipe.of(sentence, seed, attributes or {}, chosen, understanding, avatar.rig.model)
-            steps.done("build")
+                # 3. The prior: a rigged head and its splats
+                avatar = self.prior.build(chosen, head)
+                made_from = Recipe.of(sentence, seed, attributes or {}, chosen, understanding, avatar.rig.model)
+                steps.done("build")
+            else:
+                # 2. and 3. Look at the portrait from all around, fit a head to it, and splats on the head to the views
+                rigging = replace(PRESETS[initialization], seed=seed)
+                watched = WatchedJournal(journal or Journal(), self, steps, rigging.steps)
+                try:
+                    avatar, made_from = self.rig(portrait, sentence, head, rigging, watched)
+                except Interrupted:
+                    self._interrupt = True
+                    break
+                finally:
+                    watched.close()
 
             # 4. to 8. Encode the texts; refine the eyes, the mouth, the moving head, and what it looks like
             if refine and not self._interrupt:
                 watched = WatchedJournal(journal or Journal(), self, steps, sum(phase.steps for phase in config.phases))
                 try:
                     avatar = self.refine(
-                        avatar, sentence, config, accelerator, watched, abstract_prompt=abstract_prompt
+                        avatar, made_from.prompt, config, accelerator, watched, abstract_prompt=abstract_prompt
                     )
                 except Interrupted:
                     self._interrupt = True  # in every process, whoever asked for it
@@ -194,6 +222,42 @@ class AnimPortrait3DPipeline(SavedPipeline):
         if not return_dict:
             return avatars, recipes
         return AnimPortrait3DOutput(avatars=avatars, recipes=recipes)
+
+    def rig(
+        self,
+        portrait: str | Path | Source,
+        prompt: str = "",
+        head: str = "anny",
+        config: InitializationConfig = PRESETS["quick"],
+        journal: Journal | None = None,
+        models: PortraitModels | None = None,
+    ) -> tuple[SplatAvatar, Recipe]:
+        """A static head, as ``portrait`` of a call, on a rig, and what it was made from; an empty prompt is its own.
+
+        ``models``: what sees landmarks and parts in pictures; None takes what this machine has. Raises `Interrupted`
+        when the journal says so, and `UserError` for a portrait or a head that cannot be used.
+        """
+        device = self._execution_device
+        return rig(as_static(portrait, prompt, device), head, config, journal or Journal(), models, device)
+
+    def portrait(
+        self,
+        prompt: str,
+        generator: Portrait3DGenerator,
+        config: Portrait3DConfig,
+        journal: Journal | None = None,
+        detector: LandmarkDetector | None = None,
+    ) -> Source:
+        """The static head of a sentence by Portrait3D, which `rig` takes; ``generator`` is on the pipeline's device.
+
+        Raises `Interrupted` when the journal says so, and `UserError` when components are missing, no picture shows a
+        face, or an optimisation has left the numbers.
+        """
+        check_diffusion(self.components)
+        try:
+            return paint(self.components, self._execution_device, prompt, generator, config, journal, detector)
+        finally:
+            self.maybe_free_model_hooks()
 
     def refine(
         self,

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
 
-OF_RUNS = (
-    "recipe", "steps_scale", "resolution", "model", "controlnet", "device", "dtype", "threads", "checkpoint_every",
-    "run", "mirror",
-)  # fmt: skip
+VIEWS = ("quick", "published")
+"""Configurations of the rigged initialisation."""
+OF_REFINING = ("recipe", "resolution", "controlnet")
 """Options of ``create`` that mean something with ``--refine`` alone."""
+OF_DIFFUSION = ("steps_scale", "model", "dtype")
+"""… with ``--refine`` or ``--prior portrait3d``."""
+OF_RIGGING = ("views", "landmarks", "parser")
+"""… with ``--portrait`` or ``--prior portrait3d``."""
+OF_RUNS = ("device", "threads", "checkpoint_every", "run", "mirror")
+"""… with any of the three: what makes a run."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,7 +48,9 @@ def command_parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="anny (the default, free), or flame, smplx or a release such as flame2023 with your own model file",
     )
+    _add_portrait(verb)
     _add_refinement(verb)
+    _add_run(verb)
 
     verb = verbs.add_parser("animate", help="move an avatar and write a video")
     verb.add_argument("avatar", type=Path, metavar="DIR", help="avatar folder")
@@ -138,8 +146,25 @@ def command_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_portrait(verb: argparse.ArgumentParser) -> None:
+    """What `create` may start from instead of its own prior; None where it was not given."""
+    start = verb.add_argument_group("start from a static portrait", "rigged in minutes on a GPU, kept in a run folder")
+    start.add_argument(
+        "--portrait", type=Path, metavar="FILE", help="tri-grid of Portrait3D (.pth), or an avatar folder to rig anew"
+    )
+    start.add_argument(
+        "--decoder", type=Path, metavar="FILE", help="that draws the tri-grid (default: found beside it)"
+    )
+    start.add_argument(
+        "--prior", choices=("procedural", "portrait3d"), help="what makes the start of the PROMPT (default procedural)"
+    )
+    start.add_argument("--views", choices=VIEWS, help="how thoroughly it is rigged (default: as the device allows)")
+    start.add_argument("--landmarks", metavar="M", help="model that finds facial landmarks: owner/name, or a folder")
+    start.add_argument("--parser", metavar="M", help="model that tells hair from skin: owner/name, or a folder")
+
+
 def _add_refinement(verb: argparse.ArgumentParser) -> None:
-    """What makes a run of ``create``; None where it was not given."""
+    """What refines; None where it was not given."""
     runs = verb.add_argument_group("refine with a diffusion model", "hours of work on a GPU, kept in a run folder")
     runs.add_argument("--refine", action="store_true", help="refine the head with Stable Diffusion and a ControlNet")
     runs.add_argument("--recipe", metavar="R", help="animportrait3d (the default) or headstudio")
@@ -147,10 +172,15 @@ def _add_refinement(verb: argparse.ArgumentParser) -> None:
     runs.add_argument("--resolution", type=int, metavar="N", help="pixels that the diffusion model sees (default 512)")
     runs.add_argument("--model", metavar="M", help="Stable Diffusion 1.5 or its kin: owner/name, or a folder")
     runs.add_argument("--controlnet", metavar="C", help="its ControlNet: owner/name, or a folder")
-    runs.add_argument("--device", choices=("auto", "cpu", "cuda"), help="auto (the default): a GPU where there is one")
     runs.add_argument(
         "--dtype", choices=("auto", "float32", "float16", "bfloat16"), help="of the diffusion model (default auto)"
     )
+
+
+def _add_run(verb: argparse.ArgumentParser) -> None:
+    """What every long piece of work takes; None where it was not given."""
+    runs = verb.add_argument_group("long work", "of a portrait or a refinement: goes on after an interruption")
+    runs.add_argument("--device", choices=("auto", "cpu", "cuda"), help="auto (the default): a GPU where there is one")
     runs.add_argument("--threads", type=int, metavar="N", help="of the CPU (default: as many as there are cores)")
     runs.add_argument("--checkpoint-every", type=int, metavar="N", help="steps between two checkpoints (default 50)")
     runs.add_argument("--run", type=Path, metavar="DIR", help="folder for the run (default: a new one in runs/)")
@@ -172,16 +202,35 @@ def _add_choose(verb: argparse.ArgumentParser) -> None:
 
 def is_about_runs(options: argparse.Namespace) -> bool:
     """Whether ``create`` was asked for more than the prior's head. Raises `UserError` for options that do not agree."""
-    given = [name for name in OF_RUNS if getattr(options, name) is not None]
     if options.resume is not None:
-        decided = (options.prompt, options.head, options.seed, options.set or None, options.refine or None)
-        if set(given) - {"mirror"} or any(value is not None for value in decided):
-            raise UserError("--resume goes on with a run as it was started; give it alone, or with --out or --mirror")
+        _check_resume(options)
         return True
-    if options.prompt is None:
+    has_portrait, is_text = options.portrait is not None, options.prior == "portrait3d"
+    if options.prompt is None and not has_portrait:
         raise UserError("PROMPT is missing; say who it should be, or name a run to go on with after --resume")
-    if given and not options.refine:
-        raise UserError(f"--{given[0].replace('_', '-')} belongs to --refine; give that too")
+    if has_portrait and options.prior is not None:
+        raise UserError("--portrait is a start of its own; leave --prior out")
+    if (has_portrait or is_text) and options.set:
+        raise UserError("--set changes what the procedural prior makes; leave it out, or start without a portrait")
+    rigs, is_run = has_portrait or is_text, has_portrait or is_text or options.refine
+    _check_belongs(options, ("decoder",), has_portrait, "--portrait")
+    _check_belongs(options, OF_REFINING, options.refine, "--refine")
+    _check_belongs(options, OF_DIFFUSION, options.refine or is_text, "--refine")
+    _check_belongs(options, OF_RIGGING, rigs, "--portrait or --prior portrait3d")
+    _check_belongs(options, OF_RUNS, is_run, "--refine or --portrait")
     if options.out is None and not options.refine:
         raise UserError("--out is missing; name the avatar folder to write")
-    return bool(options.refine)
+    return is_run
+
+
+def _check_resume(options: argparse.Namespace) -> None:
+    decided = ("prompt", "head", "seed", "portrait", "decoder", "prior", *OF_REFINING, *OF_DIFFUSION, *OF_RIGGING)
+    others = [name for name in (*decided, *OF_RUNS) if getattr(options, name) is not None]
+    if set(others) - {"mirror"} or options.set or options.refine:
+        raise UserError("--resume goes on with a run as it was started; give it alone, or with --out or --mirror")
+
+
+def _check_belongs(options: argparse.Namespace, names: Sequence[str], is_there: bool, to: str) -> None:
+    given = [name for name in names if getattr(options, name) is not None]
+    if given and not is_there:
+        raise UserError(f"--{given[0].replace('_', '-')} belongs to {to}; give that too")

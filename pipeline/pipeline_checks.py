@@ -32,6 +32,18 @@ def check_inputs(prompts: list[str], seed: int) -> None:
         raise UserError(f"seed is {seed}; it must be between 0 and {2**32 - 1}")
 
 
+def check_portrait(portrait: Any, prompts: list[str], attributes: dict[str, str] | None, refine: bool) -> None:
+    """Raise `UserError` for what does not go with a portrait."""
+    if portrait is None:
+        return
+    if len(prompts) != 1:
+        raise UserError(f"there are one portrait and {len(prompts)} prompts; give one prompt, or none")
+    if attributes:
+        raise UserError("attributes change what the procedural prior makes; leave them out, or the portrait")
+    if refine and not prompts[0].strip():
+        raise UserError("the prompt is empty; a refinement is guided by it, so say who the portrait shows")
+
+
 def check_index(index: dict[str, Any], told: str) -> None:
     """Raise `UserError` for the model_index.json of a model that is no Stable Diffusion 1 or 2, before it is brought.
 
@@ -70,13 +82,18 @@ def check_components(components: dict[str, Any]) -> None:
                 )
 
 
-def check_refinable(components: dict[str, Any], condition: str, recipe: str) -> None:
-    """Raise `UserError` unless the components can refine with a recipe whose ControlNet is shown ``condition``."""
+def check_diffusion(components: dict[str, Any]) -> None:
+    """Raise `UserError` unless the components are a whole diffusion model."""
     lacking = [name for name in DIFFUSION if components.get(name) is None]
     if len(lacking) == len(DIFFUSION):
         raise UserError(HOW_TO_REFINE)
     if lacking:
         raise UserError(f"the pipeline has no {' and no '.join(lacking)}; {HOW_TO_REFINE}")
+
+
+def check_refinable(components: dict[str, Any], condition: str, recipe: str) -> None:
+    """Raise `UserError` unless the components can refine with a recipe whose ControlNet is shown ``condition``."""
+    check_diffusion(components)
     controlnet = components.get("controlnet")
     if controlnet is None:
         raise UserError(

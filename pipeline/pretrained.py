@@ -30,7 +30,7 @@ from pipeline.hub.model_files import (
     load_component,
 )
 from pipeline.hub.repositories import HUB
-from pipeline.pipeline_checks import check_index, check_refinable
+from pipeline.pipeline_checks import check_diffusion, check_index, check_refinable
 from pipeline.stages.perceptual import LPIPS_FILES
 from pipeline.stages.recipes import RECIPES
 
@@ -64,18 +64,20 @@ def sources_of(
     model: str | Path | None = None,
     controlnet: str | Path | None = None,
     vae: str | Path | None = None,
-    recipe: str = "animportrait3d",
+    recipe: str | None = "animportrait3d",
 ) -> dict[str, Source]:
     """Where the ``model``, its ``controlnet`` and, where it is none of the model's own, its ``vae`` come from.
 
     Each is a folder, or a repository of the Hub as `Source.parse` reads it; what is None is `base_model`,
-    `controlnet_of` the recipe, and the model's own VAE. Raises `UserError` for what names no model.
+    `controlnet_of` the recipe, and the model's own VAE. ``recipe`` None: nothing is refined, so that there is no
+    ControlNet. Raises `UserError` for what names no model.
     """
     source = Source.parse(model or base_model())
+    found = {"model": source}
+    if recipe is not None:
+        found["controlnet"] = Source.parse(controlnet or controlnet_of(recipe, source.name))
     if vae is None and source.name == repositories.BASE_MODEL.id:
         vae = BASE_VAE
-    control = Source.parse(controlnet or controlnet_of(recipe, source.name))
-    found = {"model": source, "controlnet": control}
     return found if vae is None else {**found, "vae": Source.parse(vae)}
 
 
@@ -84,7 +86,7 @@ def fetch_models(
     controlnet: str | Path | None = None,
     *,
     vae: str | Path | None = None,
-    recipe: str = "animportrait3d",
+    recipe: str | None = "animportrait3d",
     token: str | None = None,
 ) -> None:
     """Bring what a refinement loads onto this machine, and load nothing. Raises `UserError` as `load_pipeline` does."""
@@ -100,9 +102,10 @@ def fetch_models(
         _fetch_lpips(recipe, token)
 
 
-def _fetch_lpips(recipe: str, token: str | None) -> None:
-    """Bring the network that compares pictures, where the recipe has a use for it; it is refined without it too."""
-    if any(phase.photometric == "l1+lpips" for phase in RECIPES[recipe].phases):
+def _fetch_lpips(recipe: str | None, token: str | None) -> None:
+    """Bring the network that compares pictures, where the recipe, or the inversion of a portrait, has a use for it; it
+    goes without it too."""
+    if recipe is None or any(phase.photometric == "l1+lpips" for phase in RECIPES[recipe].phases):
         with suppress(HfHubHTTPError, HTTPError, LocalEntryNotFoundError, OSError):
             for file in LPIPS_FILES:
                 hf_hub_download(**file._asdict(), token=token)
@@ -113,13 +116,13 @@ def load_pipeline(
     controlnet: str | Path | None = None,
     *,
     vae: str | Path | None = None,
-    recipe: str = "animportrait3d",
+    recipe: str | None = "animportrait3d",
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     local_files_only: bool = False,
     token: str | None = None,
 ) -> AnimPortrait3DPipeline:
-    """A pipeline that can refine.
+    """A pipeline that can refine; with ``recipe`` None, one that makes pictures and distils only.
 
     ``model``, ``controlnet``, ``vae``, ``recipe``: as `sources_of` takes them. ``device``: a GPU where there is one.
     ``dtype``: float16 on a GPU, else float32. ``local_files_only``: use what is on this machine and never ask the Hub.
@@ -144,7 +147,10 @@ def load_pipeline(
     with _telling(sources["model"]):
         pipe = AnimPortrait3DPipeline.from_pretrained(str(sources["model"]), **given, **options)
         pipe.to(place)
-    check_refinable(pipe.components, RECIPES[recipe].condition, recipe)
+    if recipe is None:
+        check_diffusion(pipe.components)
+    else:
+        check_refinable(pipe.components, RECIPES[recipe].condition, recipe)
     return pipe
 
 

@@ -13,8 +13,8 @@ from pipeline.heads.releases import RELEASES
 from pipeline.heads.rig import ModelIdentity
 from pipeline.priors.procedural import Attributes, Understanding
 
-RECIPE_VERSION, REFINED_VERSION = 1, 2
-"""Of an avatar as the prior made it, which older programs read too, and of a refined one."""
+RECIPE_VERSION, REFINED_VERSION, RIGGED_VERSION = 1, 2, 3
+"""Of an avatar as the prior made it, which older programs read too, of a refined one, and of a rigged portrait."""
 LENT = "teeth, tongue, lashes and what {} lacks of neck and shoulders are lent by the free head"
 LONGEST_TEXT = 4000
 """Characters of a prompt that came from elsewhere."""
@@ -53,6 +53,28 @@ REFINEMENT_TYPES: dict[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a static portrait was, and how it was rigged."""
+
+    files: dict[str, str]
+    """Name of each file that it came from → SHA-256 of its bytes."""
+    initialization: str
+    """Name of the configuration of the rigged initialisation."""
+    steps: int
+    """Of that initialisation's optimisation."""
+    models: dict[str, str]
+    """``landmarks`` and ``parser`` → repository or name of the folder that told them; "" where something stood in."""
+    num_steps_scale: float = 1.0
+    """Length of the phases from text to tri-grid, 1 as published; without meaning where a file was given."""
+
+
+ORIGIN_TYPES: dict[str, tuple[type, ...]] = {
+    "files": (dict, str), "initialization": (str,), "steps": (int,), "models": (dict, str),
+    "num_steps_scale": (float,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Written as recipe.json into the avatar folder."""
 
@@ -73,6 +95,8 @@ class Recipe:
     packages: dict[str, str] = field(default_factory=dict)
     refinement: Refinement | None = None
     """None: as the prior made it."""
+    origin: Origin | None = None
+    """None: dressed by the procedural prior."""
 
     @classmethod
     def of(
@@ -97,6 +121,32 @@ class Recipe:
             packages={name: version(name) for name in VERSIONED_PACKAGES},
         )
 
+    @classmethod
+    def rigged(
+        cls,
+        prompt: str,
+        seed: int,
+        prior: str,
+        origin: Origin,
+        notes: Sequence[str],
+        model: ModelIdentity | None = None,
+    ) -> Recipe:
+        """The recipe of a static portrait on a rig; ``model`` is that of the head when it is a licensed one."""
+        lent = () if model is None else (LENT.format(RELEASES[model.release].title),)
+        return cls(
+            prompt=prompt,
+            seed=seed,
+            overrides={},
+            attributes={},
+            unused_words=[],
+            notes=[*notes, *lent],
+            prior=prior,
+            head="anny" if model is None else model.release,
+            version=RIGGED_VERSION,
+            packages={name: version(name) for name in VERSIONED_PACKAGES},
+            origin=origin,
+        )
+
     def refined(self, refinement: Refinement, notes: Sequence[str] = ()) -> Recipe:
         """The recipe of the same head after a refinement, of which ``notes`` tell what the person should know."""
         packages = {**self.packages, **{name: version(name) for name in REFINING_PACKAGES}}
@@ -105,14 +155,15 @@ class Recipe:
             refinement=refinement,
             notes=[*self.notes, *notes],
             packages=packages,
-            version=REFINED_VERSION,
+            version=max(self.version, REFINED_VERSION),
         )
 
     def to_json(self) -> str:
         """Indented JSON with sorted keys: the same recipe is the same bytes."""
         values = asdict(self)
-        if self.refinement is None:
-            del values["refinement"]
+        for name in ("refinement", "origin"):
+            if values[name] is None:
+                del values[name]
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -126,6 +177,8 @@ class Recipe:
             recipe = cls(**values)
             if "refinement" in values:
                 recipe = replace(recipe, refinement=_refinement(values["refinement"]))
+            if "origin" in values:
+                recipe = replace(recipe, origin=_origin(values["origin"]))
         except (TypeError, RecursionError) as error:
             raise ValueError(f"it is no recipe ({error})") from error
         for name, kinds in TYPES.items():
@@ -148,6 +201,14 @@ def _refinement(values: dict[str, Any]) -> Refinement:
     if any(len(text) > LONGEST_TEXT for text in (refinement.negative_prompt or "", refinement.abstract_prompt or "")):
         raise ValueError("a prompt of its refinement is too long")
     return refinement
+
+
+def _origin(values: dict[str, Any]) -> Origin:
+    """As it was written. Raises `TypeError` or `ValueError` for anything else."""
+    origin = Origin(**values)
+    for name, kinds in ORIGIN_TYPES.items():
+        _check(name, getattr(origin, name), *kinds)
+    return origin
 
 
 def _check(name: str, value: Any, kind: type, part: type | None = None) -> None:

@@ -38,7 +38,7 @@ def small(monkeypatch):
         return fake_config()
 
     monkeypatch.setattr(command.RunConfig, "of", of)
-    monkeypatch.setattr(runner, "make_start", lambda config, folder: save_start(folder))
+    monkeypatch.setattr(runner, "make_start", lambda journal, config: save_start(journal.run.start))
     return asked
 
 
@@ -57,7 +57,7 @@ def test_a_run_is_made_worked_on_and_its_head_put_where_it_was_asked_for(small, 
     assert small == {
         "prompt": "a bald man", "seed": 7, "attributes": {"hair.style": "bob"}, "head": "anny", "recipe": "headstudio",
         "num_steps_scale": 0.5, "resolution": 256, "model": "owner/base", "controlnet": "owner/c", "device": "cpu",
-        "checkpoint_every": 9,
+        "checkpoint_every": 9, "refine": True, "from_text": False, "portrait": None,
     }  # fmt: skip
     run = RunFolder.open(tmp_path / "runs" / "x")
     assert run.state().status == "finished"

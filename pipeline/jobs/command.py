@@ -1,4 +1,4 @@
-"""The command line's way into a run: `create --refine` and `create --resume`."""
+"""The command line's way into a run: `create --refine`, `--portrait`, `--prior portrait3d` and `--resume`."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from pipeline.jobs.folder import RunFolder, new_id
 from pipeline.jobs.making import check_request, is_helper, is_one_of_several
 from pipeline.jobs.runner import run
 from pipeline.jobs.signals import StopRequests
+from pipeline.jobs.starting import described
 from pipeline.jobs.state import RunState
+from pipeline.portraits import find_portrait
 
 RUNS = Path("runs")
 """Where runs are that nobody gives a place."""
-REFINEMENT = {
+FIELDS = {
     "recipe": "recipe", "steps_scale": "num_steps_scale", "resolution": "resolution", "model": "model",
     "controlnet": "controlnet", "device": "device", "dtype": "dtype", "threads": "threads",
-    "checkpoint_every": "checkpoint_every",
+    "checkpoint_every": "checkpoint_every", "views": "initialization", "landmarks": "landmarks", "parser": "parser",
 }  # fmt: skip
 """Options of the command line → fields of the run."""
 LOG_SECONDS = 10.0
 """Between two lines of progress where nobody watches a terminal."""
 
 
-def create_refined(options: argparse.Namespace, attributes: dict[str, str]) -> int:
+def create_by_run(options: argparse.Namespace, attributes: dict[str, str]) -> int:
     """Start a run, or go on with one, and show how far it is; the exit code."""
     if options.out is not None:
         check_target(options.out)
@@ -55,16 +57,23 @@ def create_refined(options: argparse.Namespace, attributes: dict[str, str]) -> i
 
 
 def _new_run(options: argparse.Namespace, attributes: dict[str, str]) -> RunFolder:
-    chosen: dict[str, Any] = {field: getattr(options, name) for name, field in REFINEMENT.items()}
+    chosen: dict[str, Any] = {field: getattr(options, name) for name, field in FIELDS.items()}
+    portrait = None if options.portrait is None else find_portrait(options.portrait, options.decoder)
+    prompt = options.prompt or ("" if portrait is None else portrait.prompt)
+    if options.refine and not prompt:
+        raise UserError("PROMPT is missing, and none lies beside the portrait; a refinement is guided by it")
     config = RunConfig.of(
-        options.prompt,
+        prompt,
         seed=options.seed or 0,
         attributes=attributes,
         head=options.head or "anny",
+        refine=options.refine,
+        from_text=options.prior == "portrait3d",
+        portrait=None if portrait is None else described(portrait),
         **{field: value for field, value in chosen.items() if value is not None},
     )
     check_request(config)
-    folder = RunFolder.create(options.run or RUNS / new_id(), config)
+    folder = RunFolder.create(options.run or RUNS / new_id(), config, None if portrait is None else portrait.copy_to)
     print(f"run {folder.path}", flush=True)
     return folder
 

@@ -7,9 +7,10 @@
 | events.jsonl | what happened, a line each |
 | log.txt | what the worker process printed |
 | checkpoints/ | the newest two states of the optimisation (`checkpoints`) |
-| targets/ | pictures that a phase made ahead of its fit |
+| targets/ | what a phase made ahead of its fit, and what was made for the start so far |
+| source/ | the static head that was given to start from (`portrait_copy`) |
 | preview.png | the head as it is now |
-| out/start/ | the avatar folder of the prior |
+| out/start/ | the avatar folder of the prior, or of the rigged portrait |
 | out/avatar/ | the avatar folder of the result |
 | out/preview.mp4 | the result in motion |
 | lock | held by whoever works on the run |
@@ -21,7 +22,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline.errors import UserError
-from pipeline.files import reading, whole_file, writing
+from pipeline.files import reading, whole_file, whole_folder, writing
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.state import STATE, RunState
 
@@ -53,6 +54,7 @@ class RunFolder:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.targets = path / "targets"
+        self.source = path / "source"
         self.preview = path / "preview.png"
         self.log = path / LOG
         self.start = path / "out" / "start"
@@ -60,17 +62,23 @@ class RunFolder:
         self.video = path / "out" / "preview.mp4"
 
     @classmethod
-    def create(cls, path: Path, config: RunConfig) -> RunFolder:
-        """A new run, waiting. Raises `UserError` where a folder with files in it, or a file, has that name."""
+    def create(cls, path: Path, config: RunConfig, bring: Callable[[Path], None] | None = None) -> RunFolder:
+        """A new run, waiting. Raises `UserError` where a folder with files in it, or a file, has that name.
+
+        ``bring`` puts the static head that the run is given into the folder ``source``, before it is a run.
+        """
         with writing(path):
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 is_run = path.is_dir() and (path / CONFIG).is_file()
                 told = "holds a run already; go on with it by --resume, or" if is_run else "is taken;"
                 raise UserError(f"{path} {told} give another place")
             path.mkdir(parents=True, exist_ok=True)
+        run = cls(path)
+        if bring is not None:
+            with whole_folder(run.source) as partial:
+                bring(partial)
         with whole_file(path / CONFIG) as partial:
             partial.write_text(config.to_json(), encoding="utf-8")
-        run = cls(path)
         run.write_state(RunState(total=config.total, seed=config.seed))
         return run
 

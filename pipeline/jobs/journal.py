@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ PREVIEW_SECONDS = 10.0
 PREVIEW_SIZE = 384
 MARGIN = 1.5
 """A step may take that many times as long as the last one."""
+SHARE_OF_KEEPING = 0.1
+"""Of the time, at most so much goes into writing checkpoints; those of a tri-grid have a gigabyte."""
+QUICK_SECONDS = 0.5
+"""A checkpoint that takes less is written as often as the run says."""
 
 Watch = Callable[[RunState], None]
 """Is shown the state after each step."""
@@ -71,12 +76,9 @@ class RunJournal(Journal):
         self._first: float | None = None
         self._costs = _Costs()
         self._noted = {event.get("sentence") for event in run.events() if event.get("kind") == "note"}
-        self._before: dict[str, int] = {}
-        self._steps = {phase.name: phase.steps for phase in config.refinement.phases}
-        done = 0
-        for phase in config.refinement.phases:
-            self._before[phase.name] = done
-            done += phase.steps
+        self._steps = dict(config.phases)
+        ends = accumulate(self._steps.values())
+        self._before = {name: end - self._steps[name] for name, end in zip(self._steps, ends, strict=True)}
 
     def resume(self, phases: Sequence[str]) -> tuple[str, State] | None:
         """The newest whole checkpoint, where it is of one of these phases."""
@@ -127,8 +129,13 @@ class RunJournal(Journal):
         if self._stop():
             raise Interrupted("stopped between two steps")
 
+    def at(self, work: str, done: int = 0, of: int = 0) -> None:
+        """Into the state, in the place of a phase."""
+        self.update(phase=work, step=done, steps=of, losses={})
+
     def folder(self, phase: str) -> Path | None:
-        """Where pictures that a phase makes ahead are kept, until no checkpoint of the phase is left."""
+        """Where a phase keeps what it makes ahead, until no checkpoint of the phase is left; or, of the start, until
+        that is made."""
         return self.run.targets / phase
 
     def note(self, sentence: str) -> None:
@@ -183,7 +190,10 @@ class RunJournal(Journal):
         return self._deadline is not None and now + MARGIN * self._costs.step + self._costs.keep > self._deadline
 
     def _is_due(self, step: int, now: float) -> bool:
-        return step % self.config.checkpoint_every == 0 or now - self._kept > self.config.checkpoint_seconds
+        since = now - self._kept
+        if self._costs.keep > QUICK_SECONDS and since < self._costs.keep / SHARE_OF_KEEPING:
+            return False
+        return step % self.config.checkpoint_every == 0 or since > self.config.checkpoint_seconds
 
     def _keep(self, checkpoint: Checkpoint) -> None:
         started = time.monotonic()
@@ -198,9 +208,9 @@ class RunJournal(Journal):
     def _forget_targets(self) -> None:
         """Remove the pictures of phases that lie before every checkpoint, so that nothing can ask for them again."""
         oldest = oldest_done(self.run.checkpoints)
-        for phase in self.config.refinement.phases:
-            if self._before[phase.name] + phase.steps <= oldest:
-                shutil.rmtree(self.run.targets / phase.name, ignore_errors=True)
+        for name, steps in self._steps.items():
+            if self._before[name] + steps <= oldest:
+                shutil.rmtree(self.run.targets / name, ignore_errors=True)
 
     def _draw(self, shown: SplatAvatar | Tensor) -> None:
         if isinstance(shown, SplatAvatar):

@@ -16,17 +16,20 @@ from pipeline.animate import AnimationSettings, animate_to_video
 from pipeline.avatar import SplatAvatar
 from pipeline.avatar_folder import load_avatar_folder, save_avatar_folder
 from pipeline.errors import UserError
+from pipeline.files import whole_folder
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import RunFolder
 from pipeline.jobs.journal import RunJournal, Watch
-from pipeline.jobs.making import assist, in_small_parts, is_helper, is_one_of_several, make_start, refined
+from pipeline.jobs.making import assist, in_small_parts, is_helper, is_one_of_several, refined
 from pipeline.jobs.mirror import Mirror
+from pipeline.jobs.starting import make_start
 from pipeline.jobs.state import RunState
 from pipeline.jobs.troubles import disk_sentence, is_disk_full, is_out_of_memory, memory_sentence
 from pipeline.motion import load_motion
 from pipeline.motion.editing import trim
 from pipeline.recipe import Recipe
 from pipeline.stages.journal import Interrupted
+from pipeline.stages.kept import PLACE
 
 CLIP = Path(__file__).parents[2] / "examples" / "motions" / "talk.npz"
 CLIP_SECONDS = 3.0
@@ -83,7 +86,7 @@ def _guarded(journal: RunJournal) -> None:
         if is_disk_full(error):
             _end(journal, "failed", disk_sentence(path))
         elif is_out_of_memory(error):
-            _end(journal, "failed", memory_sentence(path, journal.state.batch or journal.config.refinement.batch))
+            _end(journal, "failed", memory_sentence(path, _batch(journal)))
         elif isinstance(error, UserError):
             _end(journal, "failed", str(error))
         else:
@@ -98,14 +101,19 @@ def _work(journal: RunJournal) -> None:
     _use_threads(config)
     if not folder.start.is_dir():
         journal.update(phase="start", step=0, steps=0)
-        make_start(config, folder.start)
+        make_start(journal, config)
+    shutil.rmtree(folder.targets / PLACE, ignore_errors=True)
     journal.heed_stop()
-    while (made := _refined_if_memory_suffices(journal)) is None:
-        gc.collect()
-        torch.cuda.empty_cache()
-    avatar, recipe = made
-    journal.update(phase="avatar", step=0, steps=0)
-    save_avatar_folder(avatar, recipe, folder.avatar)
+    if config.refinement is None:
+        with whole_folder(folder.avatar) as partial:
+            shutil.copytree(folder.start, partial, dirs_exist_ok=True)
+    else:
+        while (made := _refined_if_memory_suffices(journal)) is None:
+            gc.collect()
+            torch.cuda.empty_cache()
+        avatar, recipe = made
+        journal.update(phase="avatar", step=0, steps=0)
+        save_avatar_folder(avatar, recipe, folder.avatar)
     journal.heed_stop()
     journal.update(phase="video")
     _make_video(journal)
@@ -121,12 +129,20 @@ def _refined_if_memory_suffices(journal: RunJournal) -> tuple[SplatAvatar, Recip
     try:
         return refined(journal, in_small_parts(config, batch))
     except Exception as error:
-        batch = batch or config.refinement.batch
-        if not is_out_of_memory(error) or batch == 1 or is_one_of_several():
+        batch = _batch(journal)
+        if not is_out_of_memory(error) or batch is None or batch == 1 or is_one_of_several():
             raise
         journal.note(f"Memory did not suffice for {batch} pictures at once; it goes on with {batch // 2}.")
         journal.update(batch=batch // 2)
         return None  # the error, and with it what it holds on to, is gone when the next attempt begins
+
+
+def _batch(journal: RunJournal) -> int | None:
+    """Most pictures at once of the refinement; None where none is under way."""
+    refinement = journal.config.refinement
+    if refinement is None or not journal.run.start.is_dir():
+        return None
+    return journal.state.batch or refinement.batch
 
 
 def _make_video(journal: RunJournal) -> None:

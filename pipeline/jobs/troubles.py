@@ -10,6 +10,7 @@ import torch
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_MEMORY_TEXTS = ("not enough memory", "can't allocate memory", "out of memory")
+MORE_MEMORY = "close other programs or take a machine with more"
 FULL_TEXTS = ("os error 28", "os error 122", "os error 27", "No space left on device")
 
 
@@ -39,11 +40,14 @@ def disk_sentence(path: Path) -> str:
     )
 
 
-def memory_sentence(path: Path, batch: int) -> str:
-    """What to do about too little memory, when even ``batch`` pictures at once were too many."""
+def memory_sentence(path: Path, batch: int | None) -> str:
+    """What to do about too little memory, when even ``batch`` pictures at once were too many; None: in the making of
+    the start, which has no such number."""
+    if batch is None:
+        return f"memory does not suffice; {MORE_MEMORY}, then go on with --resume {path}"
     return (
-        f"memory does not suffice, even for {batch} picture{'s' * (batch != 1)} at once; close other programs or take "
-        f"a machine with more, then go on with --resume {path}; a new run may take a smaller --resolution"
+        f"memory does not suffice, even for {batch} picture{'s' * (batch != 1)} at once; {MORE_MEMORY}, then go on "
+        f"with --resume {path}; a new run may take a smaller --resolution"
     )
 
 

@@ -44,7 +44,7 @@ def test_what_is_there_is_not_overwritten(run, tmp_path):
         ({"checkpoint_every": 0}, "at least 1"),
         ({"checkpoint_seconds": 0.0}, "above 0"),
         ({"threads": 10_000}, "goes from 0 to 1024"),
-        ({"version": 9}, "this program reads 1"),
+        ({"version": 9}, "this program reads 1 and 2"),
         ({"surprise": 1}, "has no field 'surprise'"),
         ({"refinement": {"recipe": "x"}}, "phases is missing"),
     ],

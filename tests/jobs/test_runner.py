@@ -176,7 +176,7 @@ def test_who_helps_takes_as_few_pictures_at_once_as_the_first_process(tmp_path, 
     folder = new_run(tmp_path / "run")
     folder.write_state(replace(folder.state(), batch=2))
     seen = []
-    monkeypatch.setattr(making, "_loaded", lambda config: None)
+    monkeypatch.setattr(making, "loaded", lambda config: None)
     monkeypatch.setattr(making, "_refine", lambda pipeline, run, config, journal: seen.append(config.refinement))
     making.assist(folder, folder.config())
     assert [(refinement.batch, refinement.rows) for refinement in seen] == [(2, 2)]
