@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -108,11 +109,13 @@ class Runs:
         """Where they lie."""
         return self.workshop.library.root / RUNS
 
-    def add(self, config: RunConfig, person: str, start: Path | None = None) -> Run:
+    def add(
+        self, config: RunConfig, person: str, start: Path | None = None, bring: Callable[[Path], None] | None = None
+    ) -> Run:
         """Keep a new run for a person; nobody works on it yet.
 
-        ``start`` is the avatar folder to refine, where it is not what the prior makes of the sentence. Raises
-        `UserError` where there is no room.
+        ``start`` is the avatar folder to refine, where it is not what the prior makes of the sentence; ``bring`` puts
+        the portrait to rig into a folder. Raises `UserError` where there is no room.
         """
         owners = ids_of(person)
         if not owners:
@@ -122,7 +125,7 @@ class Runs:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)  # faces are private
         run_id = new_id()
         with whole_folder(self.root / run_id) as partial:
-            folder = RunFolder.create(partial / run_id, config)
+            folder = RunFolder.create(partial / run_id, config, bring)
             if start is not None:
                 link_files(start, folder.start)
             _write_owner(partial, Owner(owners[0]))
