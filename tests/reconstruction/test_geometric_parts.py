@@ -64,7 +64,7 @@ def accuracy(found: Surface, truth: Surface) -> dict[Part, float]:
 def test_wig_shirt_face_and_skin_are_told_apart(rig: Rig) -> None:
     truth = dressed(rig, 0.02)
     shares = accuracy(geometric_parts(truth, rig, rig.vertices, 1.0), truth)
-    assert shares[Part.FACE] > 0.97
+    assert shares[Part.FACE] > 0.95
     assert shares[Part.HAIR] > 0.95
     assert shares[Part.CLOTH] > 0.97
     assert shares[Part.SKIN] > 0.85  # round the wig and the collar
