@@ -82,7 +82,7 @@ def test_a_ball_has_its_silhouette_and_its_front() -> None:
     inside = distance < RADIUS
     torch.testing.assert_close(found.alpha, alpha, atol=0.04, rtol=0)
     assert (found.alpha - alpha).abs().mean() < 2e-3
-    torch.testing.assert_close(found.depth[inside], depth[inside], atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.depth[inside], depth[inside], atol=5e-3, rtol=0)
     right, left = found.image[0, 16, 12], found.image[0, 16, 20]
     assert right < left  # the subject's left, +x, is red
 
