@@ -16,6 +16,8 @@ from pipeline.stages.plain_values import read
 TRAIN_TIMESTEPS = 1000
 LONGEST = 1_000_000
 """Steps of a phase."""
+FEWEST_SAMPLES = 4
+"""On a ray: the two outermost have no part in placing others."""
 INVERSION, DISTILLATION, VIEW_FIT = "inversion", "sds", "view_fit"
 """The phases, as a journal knows them."""
 
@@ -75,12 +77,15 @@ class InversionConfig:
     """Of the autocorrelation of the noise images."""
     compared_size: int = 256
     """Pictures are compared at this size."""
+    samples: int = 96
+    """On each ray, in each of the two passes."""
 
     def __post_init__(self) -> None:
         _within("inversion.steps", self.steps, 1, LONGEST)
         _within("inversion.learning_rate", self.learning_rate, 0, 10)
         _within("inversion.mean_samples", self.mean_samples, 2, LONGEST)
         _within("inversion.compared_size", self.compared_size, 16, 2048)
+        _within("inversion.samples", self.samples, FEWEST_SAMPLES, 1024)
         for name in ("ramp_up", "ramp_down", "latent_noise_until"):
             _within(f"inversion.{name}", getattr(self, name), 0, 1)
 
@@ -105,6 +110,8 @@ class DistillationConfig:
     size: int = 128
     """Of the view that is rendered; it is enlarged to that of the diffusion model."""
     encoded_size: int = 512
+    samples: int = 48
+    """On each ray, in each of the two passes."""
     guidance_scale: float = 100.0
     timesteps: tuple[int, int] = (20, 400)
     """Drawn from, both included."""
@@ -134,6 +141,7 @@ class DistillationConfig:
         _within("distillation.encoded_size", self.encoded_size, 64, 2048)
         if self.encoded_size % 8:
             raise UserError(f"distillation.encoded_size is {self.encoded_size}; it must be a multiple of 8")
+        _within("distillation.samples", self.samples, FEWEST_SAMPLES, 1024)
         _within("distillation.ema", self.ema, 0, 1)
         _within("distillation.ema_every", self.ema_every, 1, LONGEST)
         for name, highest in (("timesteps", TRAIN_TIMESTEPS - 1), ("polar", 180.0), ("azimuth", 360.0)):
@@ -158,6 +166,8 @@ class ViewRefinementConfig:
     vertical_jitter: float = 5.0
     """Most that is added to or taken from it, uniformly."""
     size: int = 512
+    view_samples: int = 96
+    """On each ray of the views, in each of the two passes."""
     timestep: int = 200
     """Noise from which views are denoised again."""
     schedule: int = 50
@@ -174,6 +184,8 @@ class ViewRefinementConfig:
     adan: AdanConfig = AdanConfig()
     patch: int = 256
     """Width and height of the part of the view that a step renders."""
+    samples: int = 48
+    """On each ray of the fit, in each of the two passes."""
     weight: float = 1000.0
     """Of the mean of the squared differences in -1..1, each times the coverage of its pixel."""
 
@@ -186,6 +198,8 @@ class ViewRefinementConfig:
         _within("view_refinement.schedule", self.schedule, 1, TRAIN_TIMESTEPS)
         _within("view_refinement.epochs", self.epochs, 1, LONGEST)
         _within("view_refinement.batch", self.batch, 1, 1024)
+        _within("view_refinement.view_samples", self.view_samples, FEWEST_SAMPLES, 1024)
+        _within("view_refinement.samples", self.samples, FEWEST_SAMPLES, 1024)
         _within("view_refinement.patch", self.patch, 8, self.size)
         _within("view_refinement.vertical_jitter", self.vertical_jitter, 0, 45)
         if not self.vertical:
