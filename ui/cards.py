@@ -9,6 +9,8 @@ import gradio as gr
 from gradio.data_classes import GradioModel
 from gradio_client.utils import encode_file_path
 
+from ui.scripted_html import ScriptedHTML
+
 WEB = Path(__file__).resolve().parent / "web"
 VIEWER_WEB = WEB.parents[1] / "viewer" / "web"
 """Where cards.js finds its helpers."""
@@ -21,7 +23,6 @@ for (const [name, event] of [['open', 'select'], ['stop', 'stop'], ['use', 'use'
 }
 import(root + props.module).then(({mount}) => mount(element, props, watch, events));
 """
-"""The template never depends on the value: what people wrote is only ever put in as text."""
 
 
 class Card(GradioModel):
@@ -68,11 +69,7 @@ def picture_url(path: Path | None) -> str:
     return f"/gradio_api/file={encode_file_path(path)}" if path else ""
 
 
-SCHEMA = CardsView.model_json_schema()
-"""Made once: Gradio asks for it again for every visitor, in the thread that serves them all."""
-
-
-class Cards(gr.HTML):
+class Cards(ScriptedHTML):
     """Squares to choose a head from.
 
     The value is a `CardsView`; pictures are files that the page serves. Events: ``select`` when a card that opens is
@@ -82,28 +79,9 @@ class Cards(gr.HTML):
     """
 
     data_model = CardsView
+    place = "cards-place"
+    mounting = ON_LOAD
 
     def __init__(self, value: CardsView | None = None, **options: Any):
         """``options`` as for `gr.HTML`."""
-        settings = {
-            "html_template": '<div class="cards-place"></div>',
-            "js_on_load": ON_LOAD,
-            "apply_default_css": False,
-            "module": f"/gradio_api/file={WEB.as_posix()}/cards.js",
-        }
-        super().__init__(value, **{**settings, **options})
-
-    def preprocess(self, payload: CardsView | None) -> CardsView | None:  # type: ignore[override]
-        return payload
-
-    def postprocess(self, value: CardsView | None) -> CardsView | None:  # type: ignore[override]
-        return value
-
-    def api_info(self) -> dict[str, Any]:
-        return SCHEMA
-
-    def example_payload(self) -> Any:
-        return None
-
-    def example_value(self) -> Any:
-        return None
+        super().__init__(value, **{"module": f"/gradio_api/file={WEB.as_posix()}/cards.js", **options})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import gradio as gr
 from gradio.data_classes import GradioModel
 from pydantic import Field
 
 from ui.cards import WEB
+from ui.scripted_html import ScriptedHTML
 
 ACTIONS = ("stop", "resume", "look", "open", "config", "delete")
 """What can be done with a run, and the component's events."""
@@ -20,8 +18,7 @@ for (const name of {list(ACTIONS)}) {{
 }}
 import(root + '/gradio_api/file={WEB.as_posix()}/runs.js').then(({{mount}}) => mount(element, props, watch, events));
 """
-"""The template never depends on the value: what people wrote is only ever put in as text. The module is named here: a
-list that changed before its tab was ever open has lost its other properties."""
+"""The module is named here: a list that changed before its tab was ever open has lost its other properties."""
 
 
 class RunCard(GradioModel):
@@ -64,10 +61,7 @@ class RunsView(GradioModel):
     """What to say when there is none."""
 
 
-SCHEMA = RunsView.model_json_schema()
-
-
-class RunCards(gr.HTML):
+class RunCards(ScriptedHTML):
     """Lines to open.
 
     The value is a `RunsView`; previews are files that the page serves. The events are `ACTIONS`: the run that a button
@@ -75,27 +69,5 @@ class RunCards(gr.HTML):
     """
 
     data_model = RunsView
-
-    def __init__(self, value: RunsView | None = None, **options: Any):
-        """``options`` as for `gr.HTML`."""
-        settings = {
-            "html_template": '<div class="runs-place"></div>',
-            "js_on_load": ON_LOAD,
-            "apply_default_css": False,
-        }
-        super().__init__(value, **{**settings, **options})
-
-    def preprocess(self, payload: RunsView | None) -> RunsView | None:  # type: ignore[override]
-        return payload
-
-    def postprocess(self, value: RunsView | None) -> RunsView | None:  # type: ignore[override]
-        return value
-
-    def api_info(self) -> dict[str, Any]:
-        return SCHEMA
-
-    def example_payload(self) -> Any:
-        return None
-
-    def example_value(self) -> Any:
-        return None
+    place = "runs-place"
+    mounting = ON_LOAD
