@@ -17,7 +17,7 @@ from pipeline.reconstruction.head_models import HeadModel, Made, head_model, mod
 from pipeline.reconstruction.head_solver import Problem, descend
 from pipeline.reconstruction.landmark_term import LandmarkTerm, landmark_term
 from pipeline.reconstruction.multiview import Observed, Similarity, Surface
-from pipeline.reconstruction.posed_head import Parameters, at_rest, in_world, own_vertices
+from pipeline.reconstruction.posed_head import Parameters, at_rest, own_vertices, world_vertices
 from pipeline.reconstruction.similarity_fit import fit_similarity
 from pipeline.reconstruction.surface_term import Scan, partners, scan_of, skin_of
 from pipeline.reconstruction.triangulation import triangulate
@@ -79,7 +79,7 @@ def fit_head(
     inside = [metres.camera_of_rig(camera) for camera in cameras]
     marks = landmark_term(model, observed, inside)
     scan = None if surface is None else scan_of(replace(surface, vertices=metres.to_rig(surface.vertices.double())))
-    now = at_rest(model, 1.0, place.rotation.numpy(), place.translation.numpy() / place.scale)
+    now = at_rest(model.span, 1.0, place.rotation.numpy(), place.translation.numpy() / place.scale)
     now = descend(Problem(model, marks), now, LANDMARK_STEPS)
     if scan is not None:
         now = _onto_surface(model, marks, scan, now)
@@ -95,14 +95,14 @@ def _place_by_landmarks(model: HeadModel, observed: Observed, cameras: Sequence[
         raise UserError(f"{len(names)} of the landmarks are known to this head model; {LEAST_LANDMARKS} are needed")
     theirs = [observed.names.index(name) for name in names]
     ours = [model.landmarks.names.index(name) for name in names]
-    mean = model.landmarks.positions(torch.from_numpy(model.mean), torch.from_numpy(model.faces))[ours]
+    mean = model.landmarks.positions(torch.from_numpy(model.span.mean), torch.from_numpy(model.faces))[ours]
     return fit_similarity(mean, points[theirs], confidence[theirs])
 
 
 def _onto_surface(model: HeadModel, marks: LandmarkTerm | None, scan: Scan, now: Parameters) -> Parameters:
     skin = skin_of(model)
     for reach, noise in ROUNDS:
-        rows = partners(skin, in_world(now, own_vertices(model, now)), scan, reach, noise)
+        rows = partners(skin, world_vertices(model.span, now), scan, reach, noise)
         now = descend(Problem(model, marks, rows), now, STEPS_PER_ROUND)
     return now
 
@@ -118,23 +118,23 @@ def _posed(
 ) -> HeadFit:
     """The finished rig, whose actions fit its own face and whose coefficients are rounded, where the fit had it."""
     finished = model_of(made.rig)
-    own = len(model.mean)
-    goal = torch.from_numpy(in_world(now, own_vertices(model, now)))
+    own = len(model.span.mean)
+    goal = torch.from_numpy(world_vertices(model.span, now))
     rows = np.unique(model.faces[model.regions["face"]])
-    still = replace(at_rest(finished, 1.0, np.eye(3), np.zeros(3)), moves=now.moves, jaw=now.jaw)
-    here = torch.from_numpy(own_vertices(finished, still)[:own])
+    still = replace(at_rest(finished.span, 1.0, np.eye(3), np.zeros(3)), moves=now.moves, jaw=now.jaw)
+    here = torch.from_numpy(own_vertices(finished.span, still)[:own])
     place = fit_similarity(here[rows], goal[rows], torch.ones(len(rows)))
     then = replace(still, scale=place.scale, rotation=place.rotation.numpy(), translation=place.translation.numpy())
     marks = None if observed is None else landmark_term(finished, observed, cameras)
     matched = None
     if scan is not None:
         reach, noise = ROUNDS[-1]
-        matched = partners(skin_of(finished), in_world(then, own_vertices(finished, then)), scan, reach, noise)
+        matched = partners(skin_of(finished), world_vertices(finished.span, then), scan, reach, noise)
     then = descend(Problem(finished, marks, matched), then, POSE_STEPS)
     expression, rotations = made.rig.neutral()
     expression[0, list(finished.move_channels)] = torch.from_numpy(then.moves).float()
-    if finished.jaw is not None:
-        rotations[0, finished.jaw.index] = torch.from_numpy(then.jaw).float()
+    if finished.span.jaw is not None:
+        rotations[0, finished.span.jaw.index] = torch.from_numpy(then.jaw).float()
     rotation, translation = torch.from_numpy(then.rotation).float(), torch.from_numpy(unit * then.translation).float()
     to_source = Similarity(unit * then.scale, rotation, translation)
     return HeadFit(made.rig, made.template_points, expression, rotations, to_source, _notes(finished, then, marks))
@@ -143,6 +143,6 @@ def _posed(
 def _notes(model: HeadModel, now: Parameters, marks: LandmarkTerm | None) -> tuple[str, ...]:
     if marks is None:
         return ()
-    points = in_world(now, own_vertices(model, now, marks.corners.ravel())).reshape(-1, 3, 3)
+    points = world_vertices(model.span.only(marks.corners.ravel()), now).reshape(-1, 3, 3)
     errors = marks.errors((points * marks.shares[..., None]).sum(1))[marks.weights > 0]
     return (f"the head lies {np.median(errors):.1f} pixels from the landmarks, {marks.seen} of which are seen",)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from pipeline.heads.model_files import find_model
 from pipeline.heads.rig import Landmarks, Rig
 
 Array = NDArray[np.float64]
+Ids = NDArray[np.int64]
 
 PORTRAIT_ACTIONS = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "eyeBlinkLeft",
@@ -54,6 +54,10 @@ class Jaw:
     correctives: Array
     """(9, V, 3)"""
 
+    def only(self, rows: Ids) -> Jaw:
+        """Of some vertices (N,)."""
+        return replace(self, weights=self.weights[rows], correctives=self.correctives[:, rows])
+
 
 @dataclass(frozen=True)
 class Made:
@@ -65,27 +69,39 @@ class Made:
 
 
 @dataclass(frozen=True)
-class HeadModel:
-    """vertices = ``mean`` + coefficients · ``modes`` + values · ``moves``, coefficients of standard deviation 1."""
+class Span:
+    """vertices = ``mean`` + coefficients · ``modes`` + values · ``moves``, then ``jaw``; or some of the vertices."""
 
     mean: Array
     """(V, 3) metres."""
     modes: Array
-    """(K, V, 3)"""
+    """(K, V, 3) metres per standard deviation."""
     moves: Array
     """(M, V, 3) of an expression at 1."""
+    jaw: Jaw | None
+
+    def only(self, rows: Ids) -> Span:
+        """Of some vertices (N,)."""
+        jaw = self.jaw and self.jaw.only(rows)
+        return Span(self.mean[rows], self.modes[:, rows], self.moves[:, rows], jaw)
+
+
+@dataclass(frozen=True)
+class HeadModel:
+    """What of a head can be fitted, and how a rig is made of what was found."""
+
+    span: Span
     move_channels: tuple[int, ...]
     """(M) of the rig's expressions."""
     move_limits: tuple[Array, Array]
     """(M,) least and greatest value."""
     move_deviations: Array
     """(M,)"""
-    faces: NDArray[np.int64]
+    faces: Ids
     """(F, 3)"""
     regions: dict[str, NDArray[np.bool_]]
     """Name → (F,)"""
     landmarks: Landmarks
-    jaw: Jaw | None
     make: Callable[[Array, Array | None], Made]
     """Coefficients (K,), and, where ``bends``, shifts (V, 3) in metres that no coefficient explains → the person."""
     bends: bool
@@ -104,24 +120,24 @@ def model_of(rig: Rig) -> HeadModel:
     """A rig as the model of one person: only place, expression and jaw are left to fit."""
     if rig.landmarks is None:
         raise UserError("this head has no landmarks, so nothing can be fitted by them")
-    vertices = rig.vertices.double().numpy()
-    modes = np.zeros((0, len(vertices), 3))
     channels, limits, deviations = _portrait_expression(rig)
 
     def make(coefficients: Array, shifts: Array | None) -> Made:
         return Made(rig, rig.vertices)
 
     return HeadModel(
-        mean=vertices,
-        modes=modes,
-        moves=rig.expressions[list(channels)].double().numpy(),
+        span=Span(
+            mean=rig.vertices.double().numpy(),
+            modes=np.zeros((0, len(rig.vertices), 3)),
+            moves=rig.expressions[list(channels)].double().numpy(),
+            jaw=_jaw(rig, np.zeros((0, len(rig.joints), 3)), channels),
+        ),
         move_channels=channels,
         move_limits=limits,
         move_deviations=deviations,
         faces=rig.faces.numpy(),
         regions={name: mask.numpy() for name, mask in rig.regions.items()},
         landmarks=rig.landmarks,
-        jaw=_jaw(rig, np.zeros((0, 3)), channels),
         make=make,
         bends=False,
     )
@@ -138,7 +154,9 @@ def _anny() -> HeadModel:
         vertices = shaped.vertices if shifts is None else shaped.vertices + shifts.astype(np.float32)
         return Made(rig_of(space.head, Shaped(vertices, shaped.joints)), template_points)
 
-    return replace(model_of(mean_rig), mean=space.mean, modes=space.modes, make=make, bends=True)
+    plain = model_of(mean_rig)
+    span = replace(plain.span, mean=space.mean, modes=space.modes)
+    return replace(plain, span=span, make=make, bends=True)
 
 
 def _licensed(kind: str) -> HeadModel:
@@ -155,7 +173,8 @@ def _licensed(kind: str) -> HeadModel:
         person = person_of_shape(file, coefficients.tolist())
         return Made(person.rig, person.template_points)
 
-    return replace(plain, modes=head.shape_dirs[:SHAPES].double().numpy(), jaw=jaw, make=make)
+    span = replace(plain.span, modes=head.shape_dirs[:SHAPES].double().numpy(), jaw=jaw)
+    return replace(plain, span=span, make=make)
 
 
 def _portrait_expression(rig: Rig) -> tuple[tuple[int, ...], tuple[Array, Array], Array]:
@@ -184,7 +203,7 @@ def _jaw(rig: Rig, joint_modes: Array, channels: tuple[int, ...]) -> Jaw | None:
         index=index,
         weights=rig.weights[:, index].double().numpy(),
         joint=rig.joints[index].double().numpy(),
-        joint_modes=joint_modes[:, index] if joint_modes.ndim == 3 else joint_modes,
+        joint_modes=joint_modes[:, index],
         joint_moves=np.zeros((len(channels), 3)) if moved is None else moved[list(channels), index].double().numpy(),
         correctives=np.zeros((9, vertices, 3))
         if correctives is None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.reconstruction.head_models import HeadModel
 from pipeline.reconstruction.landmark_term import LandmarkTerm
-from pipeline.reconstruction.posed_head import Parameters, derivatives, in_world, own_vertices, prior, stepped
+from pipeline.reconstruction.posed_head import Parameters, derivatives, in_world, prior, stepped, world_vertices
 from pipeline.reconstruction.surface_term import Partners
 
 Array = NDArray[np.float64]
@@ -20,24 +18,26 @@ ENOUGH = 1e-5
 """Share of the cost that a step must save for the descent to go on."""
 
 
-@dataclass(frozen=True)
 class Problem:
-    """What a head is fitted to."""
+    """What a head is fitted to: landmarks, partners on a surface, or both; and the model's prior."""
 
-    model: HeadModel
-    landmarks: LandmarkTerm | None = None
-    partners: Partners | None = None
+    def __init__(self, model: HeadModel, landmarks: LandmarkTerm | None, partners: Partners | None = None) -> None:
+        self.model, self.landmarks, self.partners = model, landmarks, partners
+        if landmarks is not None:
+            self._corners = model.span.only(landmarks.corners.ravel())
+        if partners is not None:
+            self._skin = model.span.only(partners.vertices)
 
     def cost(self, now: Parameters) -> float:
         """Half the sum of squares in standard deviations, Huber's for landmarks."""
         precision, values = prior(self.model, now)
         total = 0.5 * float((precision * values**2).sum())
         if self.landmarks is not None:
-            marks = self.landmarks
-            corners = in_world(now, own_vertices(self.model, now, marks.corners.ravel()))
-            total += marks.pull(_mixed(corners, marks))[2]
+            points = _mixed(world_vertices(self._corners, now), self.landmarks.shares)
+            total += self.landmarks.pull(points)[2]
         if self.partners is not None:
-            total += self.partners.pull(in_world(now, own_vertices(self.model, now, self.partners.vertices)))[2]
+            missing = _missing(world_vertices(self._skin, now), self.partners)
+            total += 0.5 * float((self.partners.weights * missing**2).sum())
         return total
 
     def normal_equations(self, now: Parameters, middle: Array) -> tuple[Array, Array]:
@@ -45,18 +45,17 @@ class Problem:
         precision, values = prior(self.model, now)
         matrix, wanted = np.diag(precision), -precision * values
         if self.landmarks is not None:
-            marks = self.landmarks
-            corners, columns = derivatives(self.model, now, marks.corners.ravel(), middle)
-            directions = (columns.reshape(-1, 3, *columns.shape[1:]) * marks.shares[..., None, None]).sum(1)
-            information, pull, _ = marks.pull(_mixed(corners, marks))
-            matrix, wanted = matrix + _gram(directions, information), wanted + _towards(directions, pull)
+            corners, columns = derivatives(self._corners, now, middle)
+            directions = _mixed(columns, self.landmarks.shares)
+            information, pull, _ = self.landmarks.pull(_mixed(corners, self.landmarks.shares))
+            matrix += np.einsum("ncp,ncq->pq", directions, information @ directions, optimize=True)
+            wanted += np.einsum("ncp,nc->p", directions, pull, optimize=True)
         if self.partners is not None:
-            points, directions = derivatives(self.model, now, self.partners.vertices, middle)
-            along = np.einsum("nc,ncp->np", self.partners.match.normals, directions)
-            weights = self.partners.weights
-            missing = ((self.partners.match.points - points) * self.partners.match.normals).sum(1)
-            matrix = matrix + (along * weights[:, None]).T @ along
-            wanted = wanted + along.T @ (weights * missing)
+            points, columns = derivatives(self._skin, now, middle)
+            along = np.einsum("nc,ncp->np", self.partners.match.normals, columns, optimize=True)
+            weighted = along * self.partners.weights[:, None]
+            matrix += weighted.T @ along
+            wanted += weighted.T @ _missing(points, self.partners)
         return matrix, wanted
 
 
@@ -64,7 +63,7 @@ def descend(problem: Problem, now: Parameters, steps: int) -> Parameters:
     """At most ``steps`` accepted steps; the cost never rises (Marquardt, SIAM J. Appl. Math. 11, 1963)."""
     damping, cost = FIRST_DAMPING, problem.cost(now)
     for _ in range(steps):
-        middle = in_world(now, problem.model.mean.mean(0)[None])[0]
+        middle = in_world(now, problem.model.span.mean.mean(0))
         matrix, wanted = problem.normal_equations(now, middle)
         before = cost
         while damping < LARGEST_DAMPING:
@@ -82,15 +81,12 @@ def descend(problem: Problem, now: Parameters, steps: int) -> Parameters:
     return now
 
 
-def _mixed(corners: Array, marks: LandmarkTerm) -> Array:
-    return (corners.reshape(-1, 3, 3) * marks.shares[..., None]).sum(1)
+def _mixed(corners: Array, shares: Array) -> Array:
+    """(3·L, 3, …) of corners → (L, 3, …) of the points between them."""
+    at = corners.reshape(-1, 3, *corners.shape[1:])
+    return (at * shares.reshape(*shares.shape, *[1] * (at.ndim - 2))).sum(1)
 
 
-def _gram(directions: Array, information: Array) -> Array:
-    """Σ Jᵀ H J of (N, 3, P) and (N, 3, 3)."""
-    flat = (information @ directions).reshape(-1, directions.shape[2])
-    return directions.reshape(-1, directions.shape[2]).T @ flat
-
-
-def _towards(directions: Array, pull: Array) -> Array:
-    return np.einsum("ncp,nc->p", directions, pull)
+def _missing(points: Array, partners: Partners) -> Array:
+    """(N,) metres along the normals that points (N, 3) lack."""
+    return ((partners.match.points - points) * partners.match.normals).sum(1)

@@ -1,4 +1,4 @@
-"""A head model at one set of parameters: where its vertices are in the world, and how they move with every parameter."""
+"""A head model at one set of parameters: where its vertices are, and how they move with every parameter."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.geometry import axis_angle_to_matrix
-from pipeline.reconstruction.head_models import JAW_DEVIATION, HeadModel, Jaw
+from pipeline.reconstruction.head_models import JAW_DEVIATION, HeadModel, Jaw, Span
 
 Array = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 PLACE = 7
 """Parameters of the place: turn (3) about the middle of the head, shift (3), growth."""
@@ -37,49 +36,55 @@ class Parameters:
     """(3,) axis-angle, or (0,) without such a joint."""
 
 
-def at_rest(model: HeadModel, scale: float, rotation: Array, translation: Array) -> Parameters:
-    """The mean person of a model, neutral, at a place."""
-    jaw = np.zeros(0 if model.jaw is None else 3)
-    return Parameters(scale, rotation, translation, np.zeros(len(model.modes)), np.zeros(len(model.moves)), jaw)
+def at_rest(span: Span, scale: float, rotation: Array, translation: Array) -> Parameters:
+    """The mean person, neutral, at a place."""
+    jaw = np.zeros(0 if span.jaw is None else 3)
+    return Parameters(scale, rotation, translation, np.zeros(len(span.modes)), np.zeros(len(span.moves)), jaw)
 
 
-def own_vertices(model: HeadModel, now: Parameters, rows: Ids | slice = slice(None)) -> Array:
+def own_vertices(span: Span, now: Parameters) -> Array:
     """(N, 3) vertices in the model's metres, expression and jaw included."""
-    points = model.mean[rows] + np.tensordot(now.coefficients, model.modes[:, rows], 1)
-    points = points + np.tensordot(now.moves, model.moves[:, rows], 1)
-    return points if model.jaw is None else _turned(model.jaw, now, points, rows)
+    points = _shaped(span, now)
+    return points if span.jaw is None else _turned(span.jaw, now, points)
+
+
+def world_vertices(span: Span, now: Parameters) -> Array:
+    """(N, 3) vertices in the world."""
+    return in_world(now, own_vertices(span, now))
 
 
 def in_world(now: Parameters, points: Array) -> Array:
-    """(N, 3) metres → (N, 3)."""
+    """(N, 3) of the model's metres → (N, 3)."""
     return now.scale * points @ now.rotation.T + now.translation
 
 
-def derivatives(model: HeadModel, now: Parameters, rows: Ids, middle: Array) -> tuple[Array, Array]:
-    """Points (N, 3) of vertices in the world, and (N, 3, P) by turn, shift, growth, coefficients, moves and jaw.
+def derivatives(span: Span, now: Parameters, middle: Array) -> tuple[Array, Array]:
+    """Vertices (N, 3) in the world, and (N, 3, P) by turn, shift, growth, coefficients, moves and jaw.
 
     ``middle`` (3,) of the world is what the head turns about and grows from.
     """
-    points = in_world(now, own_vertices(model, now, rows))
+    shaped = _shaped(span, now)
+    own = [span.modes, span.moves]
+    if span.jaw is not None:
+        own = [*_turned_directions(span.jaw, now, span), _by_jaw(span.jaw, now, shaped)]
+        shaped = _turned(span.jaw, now, shaped)
+    points = in_world(now, shaped)
     arm = points - middle
-    turn = np.stack([np.cross(axis, arm) for axis in np.eye(3)], axis=-1)
-    shift = np.broadcast_to(np.eye(3), (len(points), 3, 3))
-    own = np.concatenate([model.modes[:, rows], model.moves[:, rows]])
-    if model.jaw is not None:
-        own = _turned_directions(model.jaw, now, own, rows)
-    inner = [own]
-    if model.jaw is not None:
-        inner.append(_by_jaw(model, model.jaw, now, rows))
-    linear = now.scale * np.concatenate(inner) @ now.rotation.T
-    return points, np.concatenate([turn, shift, arm[..., None], linear.transpose(1, 2, 0)], axis=2)
+    columns = np.empty((len(points), 3, PLACE + sum(map(len, own))))
+    columns[..., :3] = np.stack([np.cross(axis, arm) for axis in np.eye(3)], axis=-1)
+    columns[..., 3:6] = np.eye(3)
+    columns[..., 6] = arm
+    linear = now.scale * np.concatenate(own) @ now.rotation.T
+    columns[..., PLACE:] = linear.transpose(1, 2, 0)
+    return points, columns
 
 
 def stepped(model: HeadModel, now: Parameters, step: Array, middle: Array) -> Parameters:
     """The parameters after a step (P,), values kept within their limits."""
     turn = _rotation(step[:3])
     growth = float(np.exp(step[6]))
-    people = PLACE + len(model.modes)
-    moves = np.clip(now.moves + step[people : people + len(model.moves)], *model.move_limits)
+    people = PLACE + len(now.coefficients)
+    moves = np.clip(now.moves + step[people : people + len(now.moves)], *model.move_limits)
     return replace(
         now,
         scale=now.scale * growth,
@@ -87,40 +92,44 @@ def stepped(model: HeadModel, now: Parameters, step: Array, middle: Array) -> Pa
         translation=growth * turn @ (now.translation - middle) + middle + step[3:6],
         coefficients=now.coefficients + step[PLACE:people],
         moves=moves,
-        jaw=now.jaw + step[people + len(model.moves) :],
+        jaw=now.jaw + step[people + len(now.moves) :],
     )
 
 
 def prior(model: HeadModel, now: Parameters) -> tuple[Array, Array]:
     """(P,) precision and (P,) value of every parameter; the place is free."""
     jaw = np.array(JAW_DEVIATION[: len(now.jaw)])
-    deviations = np.concatenate([np.ones(len(model.modes)), model.move_deviations, jaw])
+    deviations = np.concatenate([np.ones(len(now.coefficients)), model.move_deviations, jaw])
     values = np.concatenate([np.zeros(PLACE), now.coefficients, now.moves, now.jaw])
     return np.concatenate([np.zeros(PLACE), deviations**-2.0]), values
 
 
-def _joint(jaw: Jaw, now: Parameters) -> Array:
-    return jaw.joint + now.coefficients @ jaw.joint_modes + now.moves @ jaw.joint_moves
+def _shaped(span: Span, now: Parameters) -> Array:
+    """(N, 3) before the jaw turns."""
+    values, directions = [now.coefficients, now.moves], [span.modes, span.moves]
+    return span.mean + sum(np.tensordot(value, each, 1) for value, each in zip(values, directions, strict=True))
 
 
-def _turned(jaw: Jaw, now: Parameters, points: Array, rows: Ids | slice) -> Array:
+def _turned(jaw: Jaw, now: Parameters, points: Array) -> Array:
     excess = _rotation(now.jaw) - np.eye(3)
-    points = points + np.tensordot(excess.ravel(), jaw.correctives[:, rows], 1)
-    return points + jaw.weights[rows, None] * ((points - _joint(jaw, now)) @ excess.T)
+    joint = jaw.joint + now.coefficients @ jaw.joint_modes + now.moves @ jaw.joint_moves
+    points = points + np.tensordot(excess.ravel(), jaw.correctives, 1)
+    return points + jaw.weights[:, None] * ((points - joint) @ excess.T)
 
 
-def _turned_directions(jaw: Jaw, now: Parameters, directions: Array, rows: Ids) -> Array:
-    """(K + M, N, 3) of the resting head → of the turned one; the joint moves along."""
+def _turned_directions(jaw: Jaw, now: Parameters, span: Span) -> list[Array]:
+    """Modes and moves of the resting head → of the turned one; the joint moves along."""
     excess = _rotation(now.jaw) - np.eye(3)
-    joints = np.concatenate([jaw.joint_modes, jaw.joint_moves])
-    return directions + jaw.weights[rows, None] * ((directions - joints[:, None]) @ excess.T)
+    both = ((span.modes, jaw.joint_modes), (span.moves, jaw.joint_moves))
+    return [each + jaw.weights[:, None] * ((each - joint[:, None]) @ excess.T) for each, joint in both]
 
 
-def _by_jaw(model: HeadModel, jaw: Jaw, now: Parameters, rows: Ids) -> Array:
+def _by_jaw(jaw: Jaw, now: Parameters, shaped: Array) -> Array:
     """(3, N, 3) by each component of the jaw's axis-angle."""
-    here = own_vertices(model, now, rows)
-    moved = [replace(now, jaw=now.jaw + STEP * axis) for axis in np.eye(3)]
-    return np.stack([(own_vertices(model, there, rows) - here) / STEP for there in moved])
+    here = _turned(jaw, now, shaped)
+    return np.stack(
+        [(_turned(jaw, replace(now, jaw=now.jaw + STEP * axis), shaped) - here) / STEP for axis in np.eye(3)]
+    )
 
 
 def _rotation(turn: Array) -> Array:

@@ -50,13 +50,6 @@ class Partners:
     weights: Array
     """(N,) inverse variances, metres⁻²."""
 
-    def pull(self, points: Array) -> tuple[Array, Array, float]:
-        """Points (N, 3) → information (N, 3, 3), pull (N, 3) and the cost, as `LandmarkTerm.pull` has them."""
-        normals = self.match.normals
-        along = ((self.match.points - points) * normals).sum(1)
-        information = self.weights[:, None, None] * normals[:, :, None] * normals[:, None, :]
-        return information, (self.weights * along)[:, None] * normals, float(0.5 * (self.weights * along**2).sum())
-
 
 def scan_of(surface: Surface) -> Scan:
     """A surface whose vertices are in metres."""
@@ -77,12 +70,12 @@ class Skin:
     """(N,) 0..1 by region."""
 
 
-def skin_of(model: HeadModel, most: int = 4000) -> Skin:
+def skin_of(model: HeadModel, most: int = 1600) -> Skin:
     """Outer skin; of many vertices every second or third one, the face first of all."""
     apart = np.zeros(len(model.faces), bool)
     for name in UNMATCHED:
         apart |= model.regions.get(name, False)
-    weight = np.zeros(len(model.mean))
+    weight = np.zeros(len(model.span.mean))
     for name, value in REGION_WEIGHTS.items():
         if name in model.regions:
             weight[model.faces[model.regions[name] & ~apart]] = value
