@@ -1,0 +1,102 @@
+"""Which points of a head its pictures show, and in which colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from pipeline.camera import Camera
+from pipeline.reconstruction.multiview import Views
+from pipeline.rendering.mesh import rasterize_mesh
+
+LEAST_COSINE = 0.2
+"""Between a point's normal and the way to the camera: a picture says nothing about what it sees edge-on."""
+OPAQUE = 0.95
+"""Alpha below which a pixel is not asked: it shows what lies behind as well."""
+
+
+@dataclass(frozen=True)
+class Occluder:
+    """A mesh that hides what lies behind it."""
+
+    vertices: Tensor
+    """(V, 3)."""
+    faces: Tensor
+    """(F, 3) long."""
+    tolerance: float
+    """How far behind it a point still counts as part of it, in the unit of the vertices."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What pictures say of points."""
+
+    colors: Tensor
+    """(N, 3) display sRGB 0..1; 0 where nothing was seen."""
+    weight: Tensor
+    """(N,) sum of squared cosines of the views that see the point; 0 where none does."""
+
+
+@torch.no_grad()
+def seen_colors(points: Tensor, normals: Tensor, views: Views, occluders: Sequence[Occluder]) -> Seen:
+    """The mean colour of each point over the views that see it, by the square of the cosine to the view.
+
+    ``points`` and unit ``normals`` (N, 3) in the world of the cameras. A point is seen where it faces the camera, lies
+    in the picture and on no occluder's far side.
+    """
+    total, weight = torch.zeros_like(points), torch.zeros_like(points[:, 0])
+    for camera, picture in zip(views.cameras, views.pictures, strict=True):
+        pixels, depth = _project(points, camera)
+        cosine = _cosine(points, normals, camera)
+        slope = (1 - cosine.square()).clamp_min(0).sqrt() / cosine.clamp_min(LEAST_COSINE)
+        bias = slope * depth / float(camera.K[0, 0])  # how deep a pixel is on a slanted surface
+        visible = (cosine > LEAST_COSINE) & _inside(pixels, camera)
+        for occluder in occluders:
+            front = _at(_depth(occluder, camera), pixels)
+            visible &= depth <= front + occluder.tolerance + bias
+        sampled = _sample(picture, pixels, points)
+        share = torch.where(visible & (sampled[:, 3] > OPAQUE), cosine.square(), 0.0)
+        total += share[:, None] * sampled[:, :3]
+        weight += share
+    return Seen(total / weight.clamp_min(1e-8)[:, None], weight)
+
+
+def _project(points: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """Pixels (N, 2) and depths (N,)."""
+    at = points @ camera.viewmat[:3, :3].T.to(points) + camera.viewmat[:3, 3].to(points)
+    screen = at @ camera.K.T.to(points)
+    return screen[:, :2] / screen[:, 2:].clamp_min(1e-6), at[:, 2]
+
+
+def _cosine(points: Tensor, normals: Tensor, camera: Camera) -> Tensor:
+    to_camera = torch.nn.functional.normalize(camera.position.to(points) - points, dim=1)
+    return (to_camera * normals).sum(1)
+
+
+def _inside(pixels: Tensor, camera: Camera) -> Tensor:
+    size = pixels.new_tensor([camera.width, camera.height])
+    return ((pixels > 0) & (pixels < size)).all(1)
+
+
+def _depth(occluder: Occluder, camera: Camera) -> Tensor:
+    """(H, W); infinite beside the mesh."""
+    device = occluder.vertices.device
+    viewmat, K = camera.viewmat[None].to(device), camera.K[None].to(device)
+    return rasterize_mesh(occluder.vertices, occluder.faces, viewmat, K, camera.width, camera.height).depth[0]
+
+
+def _at(image: Tensor, pixels: Tensor) -> Tensor:
+    """(H, W) at the nearest pixels (N, 2): (N,)."""
+    column, row = pixels.floor().long().unbind(1)
+    return image[row.clamp(0, image.shape[0] - 1), column.clamp(0, image.shape[1] - 1)]
+
+
+def _sample(picture: Tensor, pixels: Tensor, like: Tensor) -> Tensor:
+    """(H, W, 4) uint8 between the pixels (N, 2): (N, 4) 0..1."""
+    size = pixels.new_tensor([picture.shape[1], picture.shape[0]])
+    channels = picture.to(like).div(255).permute(2, 0, 1)[None]
+    return grid_sample(channels, (2 * pixels / size - 1)[None, None], align_corners=False)[0, :, 0].T
