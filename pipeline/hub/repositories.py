@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.reconstruction import published
 from pipeline.stages import perceptual
 
 HUB = "https://huggingface.co"
@@ -103,6 +104,22 @@ LPIPS_HEADS = Repository(
     size=6_000,
 )
 
+FACE_PARSER = Repository(
+    published.FACE_PARSER,
+    "model",
+    revision=published.FACE_PARSER_REVISION,
+    licence="research only",  # of the data and the backbone that it was trained on and from
+    purpose="SegFormer, which tells a portrait's face, skin, hair and clothes apart",
+    size=678_000_000,
+)
+NORMALS = Repository(
+    published.NORMALS_MODEL,
+    "model",
+    revision=published.NORMALS_REVISION,
+    licence="Apache-2.0",
+    purpose="Marigold, which sees the normals that a portrait's surface is refined by",
+)
+
 GALLERIES: tuple[Repository, ...] = (ANIMPORTRAIT3D_GALLERY, PORTRAIT3D_GALLERY)
 """Kept in this project's cache."""
 MODELS: tuple[Repository, ...] = (
@@ -112,6 +129,8 @@ MODELS: tuple[Repository, ...] = (
     LANDMARK_CONTROLNET,
     LPIPS_FEATURES,
     LPIPS_HEADS,
+    FACE_PARSER,
+    NORMALS,
 )
 """Kept in huggingface_hub's own cache, which other programs share."""
 REPOSITORIES: tuple[Repository, ...] = GALLERIES + MODELS
