@@ -49,6 +49,18 @@ class Surface3D:
         ends[border_vertices(self.faces[self.used])] = True
         return ends
 
+    def searched(self, lip: float) -> tuple[Array, cKDTree]:
+        """What points are matched in: (V, 7) position, normal and lip of the corners, and the middles of the triangles
+        as a tree; kept, so that a surface that is asked often is sorted once."""
+        if lip not in self._searched:
+            at_corner = np.c_[self.vertices, NORMAL_METRES * self.normals, lip * self.lower]
+            self._searched[lip] = at_corner, cKDTree(at_corner[self.faces[self.used]].mean(1))
+        return self._searched[lip]
+
+    @cached_property
+    def _searched(self) -> dict[float, tuple[Array, cKDTree]]:
+        return {}
+
     def at_end(self, found: Match) -> NDArray[np.bool_]:
         """(N,) whether places of this surface lie on its border, beyond which it may go on in truth."""
         return np.any(self.ends[self.faces[found.faces]] * (found.barycentrics > ON_CORNER), axis=1)
@@ -77,11 +89,10 @@ def match(points: Array, normals: Array, lower: Array, surface: Surface3D) -> Ma
     """
     lip = LIP_METRES if min(surface.lower.max(), lower.max()) > 0.5 else 0.0
     corners = surface.faces[surface.used]
-    at_corner = np.c_[surface.vertices, NORMAL_METRES * surface.normals, lip * surface.lower]
-    middles = at_corner[corners].mean(1)
+    at_corner, tree = surface.searched(lip)
     asked = np.c_[points, NORMAL_METRES * normals, lip * lower]
     ways = min(CANDIDATES, len(corners))
-    near = cKDTree(middles).query(asked, ways)[1].reshape(len(points), ways)
+    near = tree.query(asked, ways)[1].reshape(len(points), ways)
     triangles = surface.vertices[corners[near]].reshape(-1, 3, 3)
     repeated = np.repeat(points, ways, axis=0)
     foot = closest_point(triangles, repeated)

@@ -19,8 +19,10 @@ from pipeline.reconstruction.landmark_term import LandmarkTerm, landmark_term
 from pipeline.reconstruction.multiview import Observed, Similarity, Surface
 from pipeline.reconstruction.posed_head import Parameters, at_rest, own_vertices, world_vertices
 from pipeline.reconstruction.similarity_fit import fit_similarity
+from pipeline.reconstruction.surface_start import best_start
 from pipeline.reconstruction.surface_term import Scan, partners, scan_of, skin_of
 from pipeline.reconstruction.triangulation import triangulate
+from pipeline.reconstruction.usual_place import usual_place
 
 Array = NDArray[np.float64]
 
@@ -30,9 +32,17 @@ ROUNDS: tuple[tuple[float, float], ...] = (
 )  # fmt: skip
 """Of each round on the surface, started from landmarks: the longest way to a partner, and what the model may miss it
 by; metres."""
+SURFACE_ROUNDS: tuple[tuple[float, float], ...] = (
+    *((0.030, 0.010),) * 3, *((0.020, 0.006),) * 4, *((0.012, 0.003),) * 5, *((0.008, 0.0015),) * 6,
+)  # fmt: skip
+"""The same without landmarks."""
 STEPS_PER_ROUND = 2
 POSE_STEPS = 5
 LEAST_LANDMARKS = 6
+NO_LANDMARKS = (
+    "no landmarks were given, so the head was fitted to the shape of the surface alone: eyes and mouth may lie some "
+    "millimetres off"
+)
 
 
 @dataclass(frozen=True)
@@ -66,29 +76,45 @@ def fit_head(
     """Fit ``anny``, ``flame`` or ``smplx`` (or a release) to what is seen of a portrait.
 
     ``observed``: landmarks in the pictures of ``cameras``, in any scale of world; ``surface``: the portrait's outer
-    surface in that world. At least one of the two. ``start``: about where the head is; not needed with landmarks.
+    surface in that world. At least one of the two. ``start``: about where the head is, and how large (a
+    world in metres has scale 1); by default the place and the size that the cameras are meant for.
     Levenberg-Marquardt on the reprojection of every landmark in every view, on point-to-plane distances to the surface,
     and on the model's prior. Deterministic.
     Raises `UserError` without either, for landmarks that cannot be located, or when there is no such head model.
     """
+    if observed is None and surface is None:
+        raise UserError("a head is fitted to landmarks or to a surface; there is neither")
     model = head_model(kind)
-    if observed is None:
-        raise UserError("without landmarks a head cannot be fitted")
-    place = _place_by_landmarks(model, observed, cameras)
-    metres = Similarity(place.scale, torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
+    usual = start or _usual_place(model, cameras)
+    metres = Similarity(usual.scale, torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
     inside = [metres.camera_of_rig(camera) for camera in cameras]
-    marks = landmark_term(model, observed, inside)
     scan = None if surface is None else scan_of(replace(surface, vertices=metres.to_rig(surface.vertices.double())))
-    now = at_rest(model.span, 1.0, place.rotation.numpy(), place.translation.numpy() / place.scale)
-    now = descend(Problem(model, marks), now, LANDMARK_STEPS)
+    if observed is not None:
+        marks = landmark_term(model, observed, inside)
+        now = _from_landmarks(model, marks, observed, inside)
+        rounds = ROUNDS
+    else:
+        assert scan is not None
+        marks = None
+        place = Similarity(1.0, usual.rotation.double(), usual.translation.double() / usual.scale)
+        now = best_start(model, skin_of(model), scan, _parameters(model, place))
+        rounds = SURFACE_ROUNDS
     if scan is not None:
-        now = _onto_surface(model, marks, scan, now)
+        now = _onto_surface(model, marks, scan, now, rounds)
     made = model.make(now.coefficients, None)
-    return _posed(model, made, now, observed, inside, scan, place.scale)
+    return _posed(model, made, now, observed, inside, scan, usual.scale)
 
 
-def _place_by_landmarks(model: HeadModel, observed: Observed, cameras: Sequence[Camera]) -> Similarity:
-    """The mean head where the triangulated landmarks are."""
+def _usual_place(model: HeadModel, cameras: Sequence[Camera]) -> Similarity:
+    return usual_place(model.landmarks, torch.from_numpy(model.span.mean), torch.from_numpy(model.faces), cameras)
+
+
+def _parameters(model: HeadModel, place: Similarity) -> Parameters:
+    return at_rest(model.span, place.scale, place.rotation.double().numpy(), place.translation.double().numpy())
+
+
+def _from_landmarks(model: HeadModel, marks: LandmarkTerm, observed: Observed, cameras: Sequence[Camera]) -> Parameters:
+    """The mean head where the triangulated landmarks are, then the person and the face that they show."""
     points, confidence = triangulate(observed, cameras)
     names = [name for name in observed.names if name in model.landmarks.names]
     if len(names) < LEAST_LANDMARKS:
@@ -96,12 +122,15 @@ def _place_by_landmarks(model: HeadModel, observed: Observed, cameras: Sequence[
     theirs = [observed.names.index(name) for name in names]
     ours = [model.landmarks.names.index(name) for name in names]
     mean = model.landmarks.positions(torch.from_numpy(model.span.mean), torch.from_numpy(model.faces))[ours]
-    return fit_similarity(mean, points[theirs], confidence[theirs])
+    place = fit_similarity(mean, points[theirs], confidence[theirs])
+    return descend(Problem(model, marks), _parameters(model, place), LANDMARK_STEPS)
 
 
-def _onto_surface(model: HeadModel, marks: LandmarkTerm | None, scan: Scan, now: Parameters) -> Parameters:
+def _onto_surface(
+    model: HeadModel, marks: LandmarkTerm | None, scan: Scan, now: Parameters, rounds: tuple[tuple[float, float], ...]
+) -> Parameters:
     skin = skin_of(model)
-    for reach, noise in ROUNDS:
+    for reach, noise in rounds:
         rows = partners(skin, world_vertices(model.span, now), scan, reach, noise)
         now = descend(Problem(model, marks, rows), now, STEPS_PER_ROUND)
     return now
@@ -142,7 +171,7 @@ def _posed(
 
 def _notes(model: HeadModel, now: Parameters, marks: LandmarkTerm | None) -> tuple[str, ...]:
     if marks is None:
-        return ()
+        return (NO_LANDMARKS,)
     points = world_vertices(model.span.only(marks.corners.ravel()), now).reshape(-1, 3, 3)
     errors = marks.errors((points * marks.shares[..., None]).sum(1))[marks.weights > 0]
     return (f"the head lies {np.median(errors):.1f} pixels from the landmarks, {marks.seen} of which are seen",)

@@ -15,6 +15,8 @@ Array = NDArray[np.float64]
 
 PLACE = 7
 """Parameters of the place: turn (3) about the middle of the head, shift (3), growth."""
+SCALE_DEVIATION = 0.02
+"""Of the natural logarithm of the scale about 1: sizes beyond what the model says of people hardly occur."""
 STEP = 1e-5
 """Radians, for the derivative of a rotation."""
 
@@ -97,11 +99,15 @@ def stepped(model: HeadModel, now: Parameters, step: Array, middle: Array) -> Pa
 
 
 def prior(model: HeadModel, now: Parameters) -> tuple[Array, Array]:
-    """(P,) precision and (P,) value of every parameter; the place is free."""
+    """(P,) precision and (P,) value of every parameter.
+
+    Of the place only the size is known beforehand: nothing else tells a small head from a large one further away in a
+    larger world.
+    """
     jaw = np.array(JAW_DEVIATION[: len(now.jaw)])
     deviations = np.concatenate([np.ones(len(now.coefficients)), model.move_deviations, jaw])
-    values = np.concatenate([np.zeros(PLACE), now.coefficients, now.moves, now.jaw])
-    return np.concatenate([np.zeros(PLACE), deviations**-2.0]), values
+    values = np.concatenate([np.zeros(PLACE - 1), [np.log(now.scale)], now.coefficients, now.moves, now.jaw])
+    return np.concatenate([np.zeros(PLACE - 1), [SCALE_DEVIATION**-2], deviations**-2.0]), values
 
 
 def _shaped(span: Span, now: Parameters) -> Array:
