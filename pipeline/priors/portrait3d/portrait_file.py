@@ -44,8 +44,8 @@ def level_name(resolution: int) -> str:
 def read_portrait(path: Path) -> TriGrid:
     """The portrait in a file, float32 on the CPU.
 
-    Levels may have four axes (3, 36, R, R) or five, and any float type. Raises `UserError`, one sentence, for what is no
-    portrait: another kind of file, damaged, of other shapes, with numbers that are not finite, or holding Python
+    Levels may have four axes (3, 36, R, R) or five, and any float type. Raises `UserError`, one sentence, for what is
+    no portrait: another kind of file, damaged, of other shapes, with numbers that are not finite, or holding Python
     objects. Nothing of it is executed, and no more memory is taken than a portrait has.
     """
     path = Path(path)
@@ -115,7 +115,7 @@ def _check_members(members: list[zipfile.ZipInfo], size: int, name: str, what: s
     portraits = [entry for entry in names if entry.lower().endswith(".pth")]
     if portraits:
         raise UserError(
-            f"{name} is an archive of {len(portraits)} portraits; unpack one of them, such as {portraits[0]}, and give that"
+            f"{name} is an archive of {len(portraits)} portraits; unpack one, such as {portraits[0]}, and give that"
         )
     pickles = [member for member in members if member.filename.endswith("/data.pkl")]
     if len(pickles) != 1:

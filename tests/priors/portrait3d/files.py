@@ -161,7 +161,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "zip bomb": (_bomb, "packed as torch never packs"),
     "storage cut short": (_short_storage, "damaged"),
     "view of 100 GB": (_lying_shape, "in a portrait it is 1×3×36×512×512"),
-    "a part of the gallery": (_shard, "unpack one of them, such as 000/000_pyramid_trigrid.pth"),
+    "a part of the gallery": (_shard, "unpack one, such as 000/000_pyramid_trigrid.pth"),
     "a member twice": (_twice, "packed as torch never packs"),
 }
 """What is wrong → how to make such a file, and what the sentence says of it."""

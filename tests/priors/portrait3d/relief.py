@@ -105,12 +105,12 @@ def relief_of(avatar: SplatAvatar, levels: tuple[int, ...] = RESOLUTIONS) -> tup
 
 
 def write_scene(folder: Path, levels: tuple[int, ...] = RESOLUTIONS) -> Path:
-    """``000.pth`` of `known_scene` with ``decoder_512.ckpt`` and ``000.txt`` beside it, laid out as published."""
+    """``000.pth`` of `known_scene` with ``decoder_512.ckpt`` and ``000_prompt.txt`` beside it, laid out as published."""
     scene = known_scene(levels)
     stored = {f"trigrids_{level.shape[-1]}": level for level in scene.trigrid.levels}
     torch.save({"model": stored | {"ws": scene.trigrid.ws}}, folder / "000.pth")
-    torch.save({"params": None, "state_dict": scene.painter.state_dict()}, folder / "decoder_512.ckpt")
-    (folder / "000.txt").write_text(PROMPT)
+    torch.save({"params": {}, "state_dict": scene.painter.state_dict()}, folder / "decoder_512.ckpt")
+    (folder / "000_prompt.txt").write_text(PROMPT)
     return folder / "000.pth"
 
 

@@ -1,0 +1,115 @@
+"""A tri-grid as a static head that can be looked at: in AnimPortrait3D's world, with its cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.camera import Camera
+from pipeline.priors.portrait3d.decoder import Painter
+from pipeline.priors.portrait3d.fast_rendering import FastRenderer
+from pipeline.priors.portrait3d.rendering import ANIMPORTRAIT3D, Rendering, RenderOptions, density, render
+from pipeline.priors.portrait3d.trigrid import HALF_SIDE, TriGrid
+from pipeline.reconstruction.multiview import Observed, Surface, Views
+from pipeline.reconstruction.surface import decimate, extract_surface
+from pipeline.rendering.mesh import vertex_normals
+from pipeline.stages.cameras import PORTRAIT_EXTENT, PORTRAIT_FOV, PORTRAIT_PIVOT, PORTRAIT_RADIUS, Orbit
+
+LEVEL = 15.0
+"""Raw density of the surface (both papers' scripts)."""
+RESOLUTION = 256
+"""Cells of AnimPortrait3D's lattice across the grid."""
+POINTS = 1 << 18
+"""Points whose colour is computed at once."""
+FAINTEST = 1 / 512
+"""Coverage below which a pixel has no colour of its own."""
+
+
+class TriGridSource:
+    """See `Source`. Tri-grid and painter are on one device; on the CPU pictures come from `FastRenderer`, elsewhere
+    from `render`."""
+
+    def __init__(
+        self,
+        trigrid: TriGrid,
+        painter: Painter,
+        options: RenderOptions = ANIMPORTRAIT3D,
+        *,
+        resolution: int = RESOLUTION,
+    ) -> None:
+        """``resolution``: cells of the surface's lattice across the grid."""
+        self._trigrid, self._painter, self._options, self._cells = trigrid, painter, options, resolution
+
+    @property
+    def orbit(self) -> Orbit:
+        """AnimPortrait3D's: round the origin, looking at a point above it."""
+        return Orbit(
+            torch.zeros(3), torch.tensor([0.0, PORTRAIT_PIVOT, 0.0]), PORTRAIT_RADIUS, PORTRAIT_FOV, PORTRAIT_EXTENT
+        )
+
+    @torch.no_grad()
+    def look(self, cameras: Sequence[Camera]) -> Views:
+        """Pictures without the generator's background."""
+        return Views(tuple(cameras), torch.stack([self._picture(self._render(camera)) for camera in cameras]))
+
+    @torch.no_grad()
+    def surface(self) -> Surface:
+        """Where the raw density is 15, cut off where the renderer crops, coloured as just below the surface.
+
+        Raises `UserError` for a portrait of nobody: one that is nowhere, or everywhere, dense.
+        """
+        half = self._options.scale * torch.tensor([self._options.crop, HALF_SIDE, self._options.crop])
+        half = half.to(self._trigrid.ws.device)
+        found = decimate(extract_surface(self._density, -half, half, self._cells, LEVEL))
+        below = 2 * self._options.scale * HALF_SIDE / self._cells
+        points = found.vertices - below * vertex_normals(found.vertices, found.faces)
+        return Surface(found.vertices, found.faces, torch.cat([self._color(some) for some in points.split(POINTS)]))
+
+    def label(self, cameras: Sequence[Camera]) -> Tensor | None:
+        """None: only a parser can tell."""
+        return None
+
+    def landmarks(self, cameras: Sequence[Camera]) -> Observed | None:
+        """None: only a detector can tell."""
+        return None
+
+    @cached_property
+    def _fast(self) -> FastRenderer:
+        return FastRenderer(self._trigrid, self._painter, self._options)
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self._trigrid.ws.device.type == "cpu"
+
+    def _render(self, camera: Camera) -> Rendering:
+        if self._on_cpu:
+            return self._fast.render(camera)
+        return render(self._trigrid, self._painter, camera, self._options)
+
+    def _picture(self, seen: Rendering) -> Tensor:
+        """(H, W, 4) uint8 on the CPU; a partly covered pixel has the colour of what covers it."""
+        covered = (seen.features / seen.alpha.clamp_min(FAINTEST)).movedim(0, -1)
+        color = _display(self._painter.paint(covered, self._trigrid.ws))
+        alpha = seen.mask.clamp(0, 1)[..., None]
+        return (torch.cat([color, alpha], dim=-1) * 255).round().to(torch.uint8).cpu()
+
+    def _density(self, points: Tensor) -> Tensor:
+        """Raw density (M,) at points (M, 3) of the world."""
+        places = points / self._options.scale
+        if self._on_cpu:
+            return self._fast.density(places)
+        return density(self._trigrid, self._painter, places)
+
+    def _color(self, points: Tensor) -> Tensor:
+        """Display sRGB (M, 3) at points (M, 3) of the world."""
+        features = self._trigrid.sample(points / self._options.scale)
+        return _display(self._painter.paint(self._painter.decode(features)[1], self._trigrid.ws))
+
+
+def _display(image: Tensor) -> Tensor:
+    """−1..1 and a little beyond → 0..1."""
+    return functional.hardtanh(image).add(1).div(2)
