@@ -1,42 +1,54 @@
-"""What the planes of a tri-grid know of each other: features averaged along the axes that two planes do not share.
+"""Convolutions in which the planes of a tri-grid know of each other.
 
-The operator of Mimic3D (Chen et al., ICCV 2023, section 3.3), which 3DPortraitGAN's pyramid has before each of its
-convolutions on planes. It takes the planes as (width, height) = (x,y), (y,z) and (z,x). The renderer of tri-grids reads
-them as (x,y), (x,z) and (y,z): published weights were trained with both, so both stay as they are.
+The operator of Mimic3D (Chen et al., ICCV 2023, section 3.3), which 3DPortraitGAN's pyramid has in every layer that
+makes planes: a plane is convolved together with what the other two say along the axis that each shares with it,
+averaged over the axis that it does not. The planes are (width, height) = (x,y), (y,z) and (z,x), so that plane p has
+axis p across and axis p + 1 down, both modulo 3. The renderer of tri-grids reads them as (x,y), (x,z) and (y,z):
+published weights were trained with the two as they are, so they stay so.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from pipeline.priors.portrait3d.trigrid import PLANES
 
+STRIP = 3
+"""Samples after which a convolution of 3×3 has shown all that it makes of a map that is the same along an axis."""
 
-def rolled_out(x: Tensor) -> Tensor:
-    """Every plane beside what the other two say along the axis that it shares with them: (3·B,C,R,R) → (3·B,3·C,R,R).
 
-    The batch holds the three planes of each sample in turn. Channel group p always stands for plane p: in plane p it is
-    the plane itself, in the others the mean over the axis that they lack, the same along the axis that plane p lacks.
+def convolve_aware(x: Tensor, weights: Tensor, convolve: Callable[[Tensor, Tensor], Tensor], up: bool) -> Tensor:
+    """Convolve planes beside what they tell each other: (3·B,C,R,R) by kernels (3·B,out,3·C,k,k) → (3·B,out,S,S).
+
+    The batch holds the three planes of each sample in turn. Channel group q of the kernels is for plane q: in plane q
+    the plane itself; in the plane before, its mean over its height, down; in the plane after, its mean over its width,
+    across. ``convolve(x, weights)`` has zeros outside; with `up` there are zeros between the samples too (S = 2R + 1).
+
+    A mean is the same along one axis, and so is what a convolution makes of it, but at the borders. Hence it is
+    convolved as a strip, which is then stretched: a third of the work and of the memory.
     """
-    xy, yz, zx = x.unflatten(0, (-1, PLANES)).unbind(dim=1)
-    by_y_of_yz, by_z_of_yz = yz.mean(dim=-2), yz.mean(dim=-1)
-    by_x_of_xy, by_y_of_xy = xy.mean(dim=-2), xy.mean(dim=-1)
-    by_z_of_zx, by_x_of_zx = zx.mean(dim=-2), zx.mean(dim=-1)
-    planes = (
-        (xy, _down(by_y_of_yz), _across(by_x_of_zx)),
-        (_across(by_y_of_xy), yz, _down(by_z_of_zx)),
-        (_down(by_x_of_xy), _across(by_z_of_yz), zx),
-    )
-    joined = [torch.cat([part.expand_as(xy) for part in parts], dim=1) for parts in planes]
-    return torch.stack(joined, dim=1).flatten(0, 1)
+    planes = x.unflatten(0, (-1, PLANES))
+    down = planes.mean(dim=-2).roll(-1, dims=1).flatten(0, 1)[..., :, None].expand(-1, -1, -1, STRIP)
+    across = planes.mean(dim=-1).roll(1, dims=1).flatten(0, 1)[..., None, :].expand(-1, -1, STRIP, -1)
+    own, after, before = (_groups(weights, offset) for offset in range(PLANES))
+    y = convolve(x, own)
+    y = y + _stretched(convolve(down, after), y.shape[-1], up, dim=-1)
+    return y + _stretched(convolve(across, before), y.shape[-2], up, dim=-2)
 
 
-def _down(line: Tensor) -> Tensor:
-    """A function (B,C,R) of the height."""
-    return line[..., :, None]
+def _groups(weights: Tensor, offset: int) -> Tensor:
+    """The kernels (3·B,out,C,k,k) in every plane p for what plane p + offset says."""
+    kernels = weights.unflatten(2, (PLANES, -1)).unflatten(0, (-1, PLANES))
+    chosen = [kernels[:, plane, :, (plane + offset) % PLANES] for plane in range(PLANES)]
+    return torch.stack(chosen, dim=1).flatten(0, 1)
 
 
-def _across(line: Tensor) -> Tensor:
-    """A function (B,C,R) of the width."""
-    return line[..., None, :]
+def _stretched(strip: Tensor, length: int, up: bool, dim: int) -> Tensor:
+    """A strip whose middle is repeated along an axis until it has this length."""
+    period = 2 if up else 1
+    first, middle = strip.narrow(dim, 0, 1), strip.narrow(dim, 1, period)
+    last = strip.narrow(dim, strip.shape[dim] - period, period)
+    return torch.cat([first, *[middle] * ((length - 1) // period - 1), last], dim=dim)

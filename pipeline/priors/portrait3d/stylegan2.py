@@ -2,7 +2,7 @@
 
 Written from Karras et al. 2020 (sections 2 and 3, appendix B) with the attribute names of NVIDIA's published networks.
 A block may be *rolled*: its batch then holds the three planes of a tri-grid in turn, and each of its convolutions sees
-every plane together with what the other two know along the axes that they share (`aware3d.rolled_out`).
+every plane together with what the other two know along the axes that they share (`aware3d`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.priors.portrait3d.aware3d import rolled_out
+from pipeline.priors.portrait3d.aware3d import convolve_aware
 from pipeline.priors.portrait3d.layers import (
     FullyConnected,
     activate,
@@ -51,15 +51,15 @@ def convolve(x: Tensor, weights: Tensor) -> Tensor:
     return y.unflatten(1, (batch, out))[0]
 
 
-def convolve_upsampled(x: Tensor, weights: Tensor, taps: Tensor) -> Tensor:
-    """As `convolve` at twice the resolution, (B,in,H,W) → (B,out,2H,2W): zeros between samples, kernels, low pass.
+def convolve_spread(x: Tensor, weights: Tensor) -> Tensor:
+    """As `convolve` with zeros between the samples, (B,in,H,W) → (B,out,2H+1,2W+1), to be low-passed.
 
     Here the kernels are those of a true convolution (flipped against `convolve`), as published weights are stored.
     """
     batch, out, inner, size, _ = weights.shape
     kernels = weights.transpose(1, 2).reshape(batch * inner, out, size, size).to(x.dtype)
     y = functional.conv_transpose2d(x.flatten(0, 1)[None], kernels, stride=2, groups=batch)
-    return low_pass(y.unflatten(1, (batch, out))[0], 4.0 * taps)
+    return y.unflatten(1, (batch, out))[0]
 
 
 class Modulated(nn.Module):
@@ -77,6 +77,11 @@ class Modulated(nn.Module):
         """What w (B,W) scales input channels by: (B,in), or a row for each plane, (3·B, 3·in)."""
         styles = self.affine(w)
         return styles.reshape(PLANES * len(w), -1) if self.rolled else styles
+
+    def convolved(self, x: Tensor, weights: Tensor, *, up: bool = False) -> Tensor:
+        """Samples or planes (N,in,R,R) with their own kernels; with `up` spread out to 2R + 1."""
+        convolution = convolve_spread if up else convolve
+        return convolve_aware(x, weights, convolution, up) if self.rolled else convolution(x, weights)
 
     @torch.no_grad()
     def draw(self, draws: torch.Generator) -> None:
@@ -108,9 +113,9 @@ class SynthesisLayer(Modulated):
 
     def forward(self, x: Tensor, w: Tensor, noise: Noise) -> Tensor:
         weights = modulated_weight(self.weight, self.styles(w), demodulate=True)
-        if self.rolled:
-            x = rolled_out(x)
-        y = convolve_upsampled(x, weights, self.resample_filter) if self.up else convolve(x, weights)
+        y = self.convolved(x, weights, up=self.up)
+        if self.up:
+            y = low_pass(y, 4.0 * self.resample_filter)
         if noise != "none":
             y = y + (self._noise(len(y), noise) * self.noise_strength).to(y.dtype)
         return activate(y + self.bias.to(y.dtype)[:, None, None], "lrelu")
@@ -140,7 +145,7 @@ class ToRGB(Modulated):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         weights = modulated_weight(self.weight, self.styles(w) * self.weight_gain, demodulate=False)
-        y = convolve(rolled_out(x) if self.rolled else x, weights)
+        y = self.convolved(x, weights)
         return y + self.bias.to(y.dtype)[:, None, None]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional
 
-from pipeline.priors.portrait3d.aware3d import rolled_out
+from pipeline.priors.portrait3d.aware3d import convolve_aware
 from pipeline.priors.portrait3d.layers import FullyConnected, activate
-from pipeline.priors.portrait3d.stylegan2 import Modulated, SynthesisLayer, ToRGB, convolve, modulated_weight
+from pipeline.priors.portrait3d.stylegan2 import Modulated, SynthesisLayer, ToRGB, convolve, convolve_spread
 from pipeline.stages.randomness import generator
 
 WIDTH_AND_HEIGHT = ("xy", "yz", "zx")
@@ -29,10 +30,15 @@ def by_loops(planes: np.ndarray) -> np.ndarray:
     return out
 
 
-def test_the_planes_tell_each_other_their_means_along_the_axis_not_shared() -> None:
-    planes = torch.randn((6, 2, 4, 4), generator=generator(1, "planes"))
-    expected = [by_loops(sample.double().numpy()) for sample in planes.unflatten(0, (2, 3))]
-    np.testing.assert_allclose(rolled_out(planes).numpy(), np.concatenate(expected), atol=1e-6)
+@pytest.mark.parametrize(("up", "size"), [(False, 1), (False, 3), (True, 3)])
+def test_planes_are_convolved_beside_what_they_tell_each_other(up: bool, size: int) -> None:
+    draws = generator(1, "planes")
+    planes = torch.randn((6, 2, 5, 5), generator=draws)
+    weights = torch.randn((6, 4, 6, size, size), generator=draws)
+    seen = [by_loops(sample.double().numpy()) for sample in planes.unflatten(0, (2, 3))]
+    convolution = convolve_spread if up else convolve
+    expected = convolution(torch.as_tensor(np.concatenate(seen)), weights.double())
+    torch.testing.assert_close(convolve_aware(planes, weights, convolution, up), expected.float(), atol=1e-5, rtol=1e-5)
 
 
 def drawn_layer(layer: SynthesisLayer | ToRGB) -> None:
@@ -68,14 +74,15 @@ def test_a_rolled_image_layer_scales_by_the_width_of_one_plane() -> None:
     draws = generator(4, "x")
     x, w = torch.randn((3, 4, 6, 6), generator=draws), torch.randn((1, 8), generator=draws)
     styles = (w @ layer.affine.weight.T / np.sqrt(8.0) + 1.0).reshape(3, 12) / np.sqrt(4.0)
-    expected = convolve(rolled_out(x), modulated_weight(layer.weight, styles, demodulate=False))
-    torch.testing.assert_close(layer(x, w), expected + layer.bias[:, None, None], atol=2e-5, rtol=1e-5)
+    scaled = torch.as_tensor(by_loops(x.double().numpy())).float() * styles[:, :, None, None]
+    expected = functional.conv2d(scaled, layer.weight, layer.bias)
+    torch.testing.assert_close(layer(x, w), expected, atol=2e-5, rtol=1e-5)
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
-    layer = SynthesisLayer(2, 3, 4, 5, rolled=True).double()
+    layer = SynthesisLayer(2, 2, 4, 6, up=True, rolled=True).double()
     drawn_layer(layer)
     draws = generator(5, "x")
-    x = torch.randn((3, 2, 5, 5), generator=draws).double().requires_grad_()
+    x = torch.randn((3, 2, 3, 3), generator=draws).double().requires_grad_()
     w = torch.randn((1, 4), generator=draws).double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x, w: layer(x, w, "const"), (x, w))
