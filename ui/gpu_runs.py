@@ -20,6 +20,8 @@ SLICE_SECONDS = 60
 """For which a GPU is asked; a visitor without an account has 120 a day."""
 START_SECONDS = 8.0
 """Of a slice that go by before the run begins to count: the process and CUDA."""
+MADE = {".png", ".safetensors"}
+"""Suffixes of what is made ahead of a phase."""
 STOP = "stop"
 """File beside the run folder: its owner has pressed Stop."""
 
@@ -33,7 +35,7 @@ class Slice:
     done: int = 0
     """Steps of the run so far."""
     targets: int = 0
-    """Pictures that lie ready for its current phase."""
+    """Pictures and other results that lie ready for its current phase."""
     problem: str = ""
     """The sentence of a `UserError`."""
 
@@ -45,7 +47,9 @@ def advance_run(folder: Path) -> Slice:
         state = run(folder, budget_seconds=SLICE_SECONDS - START_SECONDS, stop=(folder.parent / STOP).exists)
     except UserError as error:
         return Slice(problem=str(error))
-    return Slice(state.status, state.done, sum(1 for _ in RunFolder(folder).targets.rglob("*.png")))
+    return Slice(
+        state.status, state.done, sum(1 for path in RunFolder(folder).targets.rglob("*") if path.suffix in MADE)
+    )
 
 
 def slices(folder: Path) -> Iterator[Slice]:

@@ -12,8 +12,10 @@ from typing import Literal
 
 import torch
 
+from pipeline.jobs.config import RunConfig
 from pipeline.rendering.cuda import why_no_gpu
 from pipeline.stages.config import Phase, RefinementConfig
+from pipeline.stages.initialization import InitializationConfig
 
 TERAFLOP_PER_ROW = 1.2
 """One picture of 512 × 512 through the UNet of Stable Diffusion 1.5 (0.7), its ControlNet (0.25) and the VAE."""
@@ -29,6 +31,14 @@ LENT_TERAFLOPS = 80.0
 """Of the GPU that ZeroGPU lends, half of a data-centre card."""
 DATA_CENTRE_TERAFLOPS = 65.0
 """Of the card that a job on Hugging Face gets unless another is chosen."""
+TEXT_TERAFLOP = 30 * 60 * 75.0
+"""From a sentence to a tri-grid: half an hour on an RTX 4090 (Portrait3D, section 4.2)."""
+FITTING_SECONDS = 30.0
+"""To find the surface of a portrait and lay a head over it, on a CPU in any case."""
+VIEW_SECONDS, STEP_SECONDS = {"cpu": 0.6, "gpu": 0.1}, {"cpu": 0.25, "gpu": 0.02}
+"""To look at a portrait once, and of a step of its optimisation, of 512 × 512 pixels."""
+GPU_TERAFLOPS = 5.0
+"""From which on a place is one with a GPU."""
 UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400), ("week", 7 * 86400))
 
 
@@ -58,6 +68,22 @@ def seconds_of(config: RefinementConfig, teraflops: float) -> float:
     """How long a refinement takes, roughly: what the diffusion model computes, by the batch sizes of its phases."""
     rows = sum(_rows(phase, config.edit_pool) for phase in config.phases)
     return rows * TERAFLOP_PER_ROW * (config.resolution / TRAINED_AT) ** 2 / teraflops
+
+
+def seconds_of_run(config: RunConfig, teraflops: float) -> float:
+    """How long all of a run takes, roughly: the making of its start, and the refinement."""
+    seconds = 0.0 if config.refinement is None else seconds_of(config.refinement, teraflops)
+    if config.text_to_trigrid is not None:
+        seconds += config.num_steps_scale * TEXT_TERAFLOP / teraflops
+    if config.initialization is not None:
+        seconds += _rigging_seconds(config.initialization, "gpu" if teraflops > GPU_TERAFLOPS else "cpu")
+    return seconds
+
+
+def _rigging_seconds(config: InitializationConfig, kind: Literal["gpu", "cpu"]) -> float:
+    pixels = (config.size / TRAINED_AT) ** 2
+    views = config.yaws * len(config.pitches)
+    return FITTING_SECONDS + pixels * (views * VIEW_SECONDS[kind] + config.steps * STEP_SECONDS[kind])
 
 
 def _rows(phase: Phase, edit_pool: int) -> float:

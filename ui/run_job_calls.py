@@ -40,7 +40,7 @@ class RunJobCalls:
             config = run_config(prompt, seed, attributes, head, recipe, length)
             run = self.here.add(config, source, person_of(key, request))
             try:
-                hand_over(run.folder.path, config.refinement, token, flavor)
+                hand_over(run.folder.path, config, token, flavor)
             except BaseException:
                 self.runs.delete(run)
                 raise
@@ -55,7 +55,7 @@ class RunJobCalls:
             if run.job is not None:
                 token = _token(login, request)
                 if look(run.folder.path, token).ended and not self.runs.find(run_id, person_of(key, request)).finished:
-                    hand_over(run.folder.path, run.config.refinement, token, flavor)
+                    hand_over(run.folder.path, run.config, token, flavor)
                 return
         self.here.on_resume(run_id, key, request)
 

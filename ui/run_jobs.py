@@ -12,9 +12,10 @@ from huggingface_hub import JobStage
 from pipeline.errors import UserError
 from pipeline.files import whole_file
 from pipeline.jobs import hf_jobs
+from pipeline.jobs.config import RunConfig
 from pipeline.jobs.hf_jobs import FLAVORS, LONGEST_HOURS, HandedOver, handed_over
 from pipeline.stages.config import RefinementConfig
-from ui.run_cost import in_words, seconds_of
+from ui.run_cost import in_words, seconds_of, seconds_of_run
 
 SEEN = "seen.json"
 """What was last seen of a job, beside the run folder."""
@@ -53,14 +54,14 @@ def flavor_choices(config: RefinementConfig) -> list[tuple[str, str]]:
     return [(f"{NAMES[name]}: {_price_words(config, name)}", name) for name in FLAVORS]
 
 
-def hand_over(folder: Path, config: RefinementConfig, token: str, flavor: str) -> None:
+def hand_over(folder: Path, config: RunConfig, token: str, flavor: str) -> None:
     """Start a job on a run, which ends after a few times the guess; what was seen of an earlier job is forgotten.
 
     Raises `UserError` as `hf_jobs.hand_over` does.
     """
     if flavor not in FLAVORS:
         raise UserError(f"there is no machine {flavor!r}; there is {', '.join(FLAVORS)}")
-    hours = (START_SECONDS + MARGIN * seconds_of(config, TERAFLOPS[flavor])) / 3600
+    hours = (START_SECONDS + MARGIN * seconds_of_run(config, TERAFLOPS[flavor])) / 3600
     hf_jobs.hand_over(folder, token, flavor=flavor, hours=min(LONGEST_HOURS, hours))
     (folder.parent / SEEN).unlink(missing_ok=True)
 

@@ -9,7 +9,9 @@ DOWNLOAD = "about 6 GB"
 
 
 def model_words(config: RunConfig) -> str:
-    """Whether a model must be fetched first, as a sentence. The Hub is not asked."""
+    """Whether a model must be fetched first, as a sentence; empty where none is used. The Hub is not asked."""
+    if not config.diffuses:
+        return ""
     if are_here(config):
         return "The diffusion model is on this machine."
     return f"The diffusion model (Stable Diffusion 1.5 and its ControlNet, {DOWNLOAD}) is fetched from the Hub first."
@@ -17,5 +19,7 @@ def model_words(config: RunConfig) -> str:
 
 def are_here(config: RunConfig) -> bool:
     """Whether everything that a run loads is a folder, or in the Hub's cache."""
-    sources = sources_of(config.model, config.controlnet, recipe=config.recipe)
+    if not config.diffuses:
+        return True
+    sources = sources_of(config.model, config.controlnet or None, recipe=config.recipe or None)
     return all(kept(source) is not None for source in sources.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -19,11 +20,22 @@ LENGTHS = {"Quick look": 0.02, "Draft": 0.1, "As published": 1.0}
 STATES = {
     "waiting": "Waiting", "running": "Running", "stopped": "Stopped", "failed": "Failed", "finished": "Finished",
 }  # fmt: skip
-PHASES = {
+WORKS = {
     "start": "Making the head to start from", "models": "Loading the diffusion model", "avatar": "Writing the head",
-    "video": "Filming the head",
+    "video": "Filming the head", "views": "Looking at the portrait from all around",
+    "surface": "Finding its surface and laying a head over it", "picture": "Painting pictures of the person",
+    "portrait": "Laying the best picture straight", "inverted": "Finding it in the generator",
+    "distilled": "Shaping it by the sentence", "refined": "Sharpening it", "refined views": "Repainting views of it",
 }  # fmt: skip
-"""What a worker does besides the phases of a recipe."""
+"""What a worker does besides the steps of phases."""
+PHASES = {
+    "initialization": "Fitting the splats", "inversion": "Finding the portrait in the generator",
+    "sds": "Shaping by the sentence", "view_fit": "Sharpening",
+}  # fmt: skip
+"""Phases that make a start; those of a recipe are told by their names."""
+HEADS = {"anny": "the free head"}
+PIECE = re.compile(r"(?P<work>\w+?)_(?P<number>\d+)")
+"""The name of a piece of work, e.g. ``views_3``."""
 TOLD = {"note", "resume", "checkpoint", "step"}
 AGAIN = "Hand over again"
 LOG_LINES = 8
@@ -40,7 +52,7 @@ def card_of(runs: Runs, run: Run) -> RunCard:
     picture = runs.preview(run)
     return RunCard(
         id=run.id,
-        title=run.config.prompt,
+        title=title_of(run.config),
         recipe=recipe_words(run.config),
         status=status,
         state="Stopping" if runs.line.is_stopping(run) else STATES[status],
@@ -60,7 +72,7 @@ def _job_card(runs: Runs, run: Run) -> RunCard:
     stage = f"The job is {sight.stage.lower()}. {capitalised(sight.message) if sight.message else ''}".strip()
     return RunCard(
         id=run.id,
-        title=run.config.prompt,
+        title=title_of(run.config),
         recipe=recipe_words(run.config),
         status="elsewhere",
         state="At Hugging Face",
@@ -77,9 +89,22 @@ def _job_card(runs: Runs, run: Run) -> RunCard:
 
 def recipe_words(config: RunConfig) -> str:
     """Recipe and length."""
+    if config.refinement is None:
+        return f"{_start_words(config)} on {HEADS.get(config.head, config.head)}"
     lengths = {scale: name for name, scale in LENGTHS.items()}
     length = lengths.get(config.num_steps_scale, f"{config.num_steps_scale:g} × the published steps")
     return f"{RECIPES.get(config.recipe, config.recipe)} · {length} · seed {config.seed}"
+
+
+def title_of(config: RunConfig) -> str:
+    """The sentence; of a portrait without one the name of its file."""
+    return config.prompt or next(iter(config.portrait.files if config.portrait else ()), "A portrait")
+
+
+def _start_words(config: RunConfig) -> str:
+    if config.portrait is None:
+        return "A portrait by Portrait3D"
+    return "A portrait of Portrait3D" if config.portrait.kind == "trigrid" else "The look of another head"
 
 
 def step_words(run: Run) -> str:
@@ -87,16 +112,26 @@ def step_words(run: Run) -> str:
     state = run.state
     if not state.phase or state.status == "finished":
         return f"Took {in_words(state.seconds)}" if state.status == "finished" else ""
-    if state.phase in PHASES:
-        return PHASES[state.phase] if state.status == "running" else ""
+    work = _work_words(state.phase)
+    if work:
+        told = f": {state.step} of {state.steps}" if state.steps else ""
+        return work + told if state.status == "running" else ""
     told = f"{phase_words(state.phase)}: step {state.step} of {state.steps}"
     if state.status == "running" and state.seconds_left is not None:
         told += f"; about {in_words(state.seconds_left)} left"
     return told
 
 
+def _work_words(name: str) -> str:
+    """What is done between the steps of phases; empty where the name is that of a phase."""
+    piece = PIECE.fullmatch(name)
+    return WORKS.get(piece["work"] if piece else name, "")
+
+
 def phase_words(phase: str) -> str:
     """``mouth_ism`` → ``Mouth ISM``."""
+    if phase in PHASES:
+        return PHASES[phase]
     words = [word.upper() if word in ("ism", "sds", "dsd") else word for word in phase.split("_")]
     return capitalised(" ".join(words)).removesuffix(".").replace("sdedit", "SDEdit")
 

@@ -196,7 +196,8 @@ class Runs:
     def config_file(self, run: Run) -> Path:
         """The run's settings where the page serves files from; of folders of this machine only their names."""
         config, path = run.config, self._shown(run) / "run.json"
-        told = replace(config, model=_without_folder(config.model), controlnet=_without_folder(config.controlnet))
+        places = ("model", "controlnet", "landmarks", "parser")
+        told = replace(config, **{name: _without_folder(getattr(config, name)) for name in places})
         with whole_file(path, durable=False) as partial:
             partial.write_text(told.to_json(), encoding="utf-8")
         return path

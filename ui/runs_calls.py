@@ -233,7 +233,7 @@ class RunsCalls:
             return
         if not are_here(run.config):
             gr.Info("The diffusion model is fetched from the Hub first, which takes minutes but no GPU")
-            fetch_models(run.config.model, run.config.controlnet, recipe=run.config.recipe)
+            fetch_models(run.config.model, run.config.controlnet or None, recipe=run.config.recipe or None)
         try:
             for ended in slices(Path(run.folder.path)):
                 if ended.problem:

@@ -173,21 +173,33 @@ def command_for_own_machine(config: RunConfig) -> str:
     """What somebody types to make the same run on a machine of their own; folders of this machine are left out."""
     from pipeline.pretrained import base_model, controlnet_of  # diffusers takes seconds to import
 
-    resolution, usual = config.refinement.resolution, RECIPES[config.recipe].resolution
-    words = ["python", "-m", "pipeline", "create", config.prompt, "--refine", "--recipe", config.recipe]
+    words = ["python", "-m", "pipeline", "create", *([config.prompt] if config.prompt else [])]
+    words += _start_words(config)
+    words += ["--refine", "--recipe", config.recipe] if config.refinement is not None else []
     words += ["--seed", str(config.seed)] if config.seed else []
     for name, value in config.attributes.items():
         words += ["--set", f"{name}={value}"]
     words += ["--head", config.head] if config.head != "anny" else []
     words += ["--steps-scale", f"{config.num_steps_scale:g}"] if config.num_steps_scale != 1 else []
-    words += ["--resolution", str(resolution)] if resolution != usual else []
-    models = {
-        "--model": (config.model, base_model()),
-        "--controlnet": (config.controlnet, controlnet_of(config.recipe)),
-    }
+    if config.refinement is not None:
+        resolution, usual = config.refinement.resolution, RECIPES[config.recipe].resolution
+        words += ["--resolution", str(resolution)] if resolution != usual else []
+    models = {"--model": (config.model, base_model())} if config.diffuses else {}
+    if config.refinement is not None:
+        models["--controlnet"] = (config.controlnet, controlnet_of(config.recipe))
     for flag, (model, ours) in models.items():
         words += [flag, model] if model != ours and not Path(model).is_absolute() else []
     return shlex.join([*words, "--out", "head"])
+
+
+def _start_words(config: RunConfig) -> list[str]:
+    """The options that say what a run starts from."""
+    if config.initialization is None:
+        return []
+    views = ["--views", config.initialization.name]
+    if config.portrait is None:
+        return ["--prior", "portrait3d", *views]
+    return ["--portrait", next(iter(config.portrait.files)) if config.portrait.kind == "trigrid" else "avatar", *views]
 
 
 def _check(run: RunFolder, flavor: str, hours: float) -> None:
@@ -198,7 +210,11 @@ def _check(run: RunFolder, flavor: str, hours: float) -> None:
     if not 0 < hours <= LONGEST_HOURS:
         raise UserError(f"the job may take {hours} hours; it must be above 0 and at most {LONGEST_HOURS:g}")
     config = run.config()
-    for model in (config.model, config.controlnet):
+    if config.text_to_trigrid is not None:
+        raise UserError(
+            "Portrait3D's generator is a file of this machine, which a job does not have; take your machine"
+        )
+    for model in (config.model, config.controlnet, config.landmarks, config.parser):
         if Path(model).is_absolute():
             raise UserError(
                 f"{model} is a folder of this machine, which a job cannot see; name a repository of the Hub"
