@@ -12,7 +12,7 @@ from torch.nn.functional import max_pool2d
 from pipeline.avatar import Gaussians, Layer, SplatAvatar
 from pipeline.camera import Camera
 from pipeline.reconstruction.multiview import Observed, Part, Surface, Views
-from pipeline.reconstruction.splat_surface import splat_surface
+from pipeline.reconstruction.splat_surface import VOXELS, splat_surface
 from pipeline.rendering.mesh import rasterize_mesh
 from pipeline.rendering.portrait import draw
 from pipeline.rendering.rasterize import rasterize
@@ -33,8 +33,9 @@ SEEN_WITHIN = 0.003
 class AvatarSource:
     """The `Source` of an avatar in its rest pose; its world is the metres of the rig."""
 
-    def __init__(self, avatar: SplatAvatar) -> None:
-        self._avatar = avatar
+    def __init__(self, avatar: SplatAvatar, voxels: int = VOXELS) -> None:
+        """``voxels``: along the longest edge of the box in which its surface is found."""
+        self._avatar, self._voxels = avatar, voxels
         self._rig = avatar.rig
 
     @property
@@ -50,7 +51,7 @@ class AvatarSource:
 
     def surface(self) -> Surface:
         """The outer surface of all splats, coloured and with its parts."""
-        return splat_surface(self._splats, self._parts, self.orbit)
+        return splat_surface(self._splats, self._parts, self.orbit, self._voxels)
 
     @torch.no_grad()
     def label(self, cameras: Sequence[Camera]) -> Tensor:

@@ -14,6 +14,7 @@ from pipeline.avatar import Gaussians
 from pipeline.camera import Camera
 from pipeline.errors import UserError
 from pipeline.reconstruction.multiview import Surface
+from pipeline.reconstruction.surface import decimate
 from pipeline.rendering.rasterize import rasterize
 from pipeline.stages.cameras import Orbit
 
@@ -35,14 +36,15 @@ NEIGHBOURS = 5
 
 
 @torch.no_grad()
-def splat_surface(splats: Gaussians, parts: Tensor, orbit: Orbit) -> Surface:
-    """A closed surface in the splats' own unit, about 3 mm fine.
+def splat_surface(splats: Gaussians, parts: Tensor, orbit: Orbit, voxels: int = VOXELS) -> Surface:
+    """A closed surface of at most about 60 000 triangles in the splats' own unit.
 
-    ``parts`` (N,) uint8 `Part` of every splat. Raises `UserError` where nothing of the splats is opaque.
+    ``voxels`` along the longest edge of their box say how fine it is: 3 mm by default on a bust. ``parts`` (N,) uint8
+    `Part` of every splat. Raises `UserError` where nothing of the splats is opaque.
     """
     splats = Gaussians(**{name: value.cpu() for name, value in vars(splats).items()})
     low, high = splats.means.amin(0), splats.means.amax(0)
-    voxel = float((high - low).amax()) / VOXELS
+    voxel = float((high - low).amax()) / voxels
     axes = [torch.arange(float(a) - 2 * voxel, float(b) + 2 * voxel, voxel) for a, b in zip(low, high, strict=True)]
     cameras = [orbit.camera(yaw, polar, SIZE) for polar in POLARS for yaw in YAWS]
     distance = _fused(splats, cameras, axes, BAND * voxel)
@@ -52,7 +54,7 @@ def splat_surface(splats: Gaussians, parts: Tensor, orbit: Orbit) -> Surface:
     vertices, faces, _, _ = marching_cubes(closed, 0.0, spacing=(voxel,) * 3)
     origin = torch.tensor([float(axis[0]) - voxel for axis in axes])
     surface = Surface(torch.from_numpy(vertices.copy()).float() + origin, torch.from_numpy(faces.copy()).long())
-    return _dressed(_outward(surface), splats, parts)
+    return _dressed(decimate(_outward(surface)), splats, parts)
 
 
 def _fused(splats: Gaussians, cameras: Sequence[Camera], axes: Sequence[Tensor], band: float) -> Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
+from torch.nn.functional import pad
 
 from pipeline.avatar import SH_C0, Layer, SplatAvatar
 from pipeline.geometry import matrix_to_quaternion, quaternion_multiply, triangle_frames
@@ -59,9 +60,10 @@ class Bound:
         }
         return cls(**values, sh=((colors - 0.5) / SH_C0)[:, None])
 
-    def select(self, rows: Tensor) -> Bound:
-        """The rows of a bool mask or of indices."""
-        return Bound(**{name: value[rows] for name, value in vars(self).items()})
+    def avatar(self, rig: Rig, sh_degree: int) -> SplatAvatar:
+        """The splats on their rig, ready for view-dependent colour up to ``sh_degree``."""
+        sh = pad(self.sh, (0, 0, 0, (sh_degree + 1) ** 2 - 1))
+        return SplatAvatar.from_parts(rig, **vars(self) | {"sh": sh}, sh_frame="world" if sh_degree else "rest")
 
     def joined(self, other: Bound) -> Bound:
         """These splats, then the others."""

@@ -7,6 +7,7 @@ as few splats as a browser draws fluently.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,35 +15,24 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pipeline.avatar import Layer, SplatAvatar
+from pipeline.avatar import SplatAvatar
 from pipeline.camera import Camera
 from pipeline.errors import UserError
-from pipeline.heads.rig import Rig
+from pipeline.reconstruction.geometric_parts import geometric_parts
 from pipeline.reconstruction.head_fit import HeadFit, fit_head
 from pipeline.reconstruction.multiview import LandmarkDetector, Observed, Parser, Similarity, Source, Surface, Views
 from pipeline.reconstruction.voting import vote
-from pipeline.stages.binding import Bound, hang
-from pipeline.stages.body_splats import Head, body, painted, with_cage
 from pipeline.stages.config import Densification
+from pipeline.stages.first_splats import Portrait, first_splats
 from pipeline.stages.journal import Journal
 from pipeline.stages.kept import kept
-from pipeline.stages.randomness import generator
-from pipeline.stages.splat_sampling import sample_beside
-from pipeline.stages.static_fit import StaticFitConfig, fit_to_views
-from pipeline.stages.super_dense import UNSEEN
-from pipeline.stages.view_colors import Occluder, Seen, seen_colors
+from pipeline.stages.static_fit import Scene, StaticFitConfig, fit_to_views
 
 HeadFitter = Callable[[str, Observed | None, Sequence[Camera], Surface | None, Similarity | None], HeadFit]
 """`fit_head`, or a stand-in that knows the answer."""
 
-FRONT = (10.0, 170.0)
-"""Yaws in which landmarks are looked for, degrees: from one ear to the other."""
-SKIN_TOLERANCE, SURFACE_TOLERANCE = 1.5e-3, 6e-3
-"""Metres behind the rig's own mesh, and behind the portrait's surface, at which a point is still seen: the first tells
-lids and lips apart, the second allows for what a fit misses the portrait by."""
-SEEN = 0.3
-"""Sum of squared cosines from which a splat of hair or clothes is kept."""
-COATS = (Layer.SKIN,)
+FACING = 75.0
+"""Degrees to either side of the front from which landmarks are looked for."""
 
 
 @dataclass(frozen=True)
@@ -129,27 +119,15 @@ def initialize(
     """
     views = _views(source, config, journal)
     surface = _surface(source, journal)
-    head = fit(kind, _landmarks(source, views, detector), views.cameras, surface, None)
-    surface = _with_parts(surface, source, views, parser, head)
-    portrait = _in_metres(views, surface, head.to_source)
-    start, held = _start(head, portrait, config)
+    head = fit(kind, *_landmarks(source, views, detector), surface, None)
     for note in head.notes:
         journal.note(note)
-    place = device or torch.device("cpu")
-    vertices = _posed(start.rig, head)
-    avatar = fit_to_views(
-        start.to(place), vertices.to(place), portrait.views, held.to(place), config.fit, config.seed,
-        source.orbit.extent / head.to_source.scale, journal,
-    )  # fmt: skip
+    surface = _with_parts(surface, source, views, parser, head)
+    portrait = _in_metres(views, surface, head.to_source)
+    start = first_splats(head, portrait, config.splats, config.sh_degree, config.seed)
+    scene = Scene(portrait.views, start.vertices, start.held, source.orbit.extent / head.to_source.scale)
+    avatar = fit_to_views(start.avatar, scene.to(device or torch.device("cpu")), config.fit, config.seed, journal)
     return Initialized(avatar.cpu(), head.notes)
-
-
-@dataclass(frozen=True)
-class _Portrait:
-    """The source in the rig's metres."""
-
-    views: Views
-    surface: Surface
 
 
 def cameras_of(source: Source, config: InitializationConfig) -> list[Camera]:
@@ -180,20 +158,33 @@ def _surface(source: Source, journal: Journal) -> Surface:
     return Surface(**kept(journal, "surface", made))
 
 
-def _landmarks(source: Source, views: Views, detector: LandmarkDetector | None) -> Observed | None:
-    """In all views, with no confidence in those from behind; None where nobody can tell."""
-    known = source.landmarks(views.cameras)
-    if known is not None or detector is None:
-        return known
-    return detector(_over_white(views))
+def _landmarks(
+    source: Source, views: Views, detector: LandmarkDetector | None
+) -> tuple[Observed | None, tuple[Camera, ...]]:
+    """Landmarks, None where nobody can tell, and the cameras that they were seen from: those before the face."""
+    front = [row for row, camera in enumerate(views.cameras) if _sees_face(camera, source)]
+    before = Views(tuple(views.cameras[row] for row in front), views.pictures[front])
+    known = source.landmarks(before.cameras)
+    if known is None and detector is not None:
+        known = detector(_over_white(before))
+    return known, before.cameras
+
+
+def _sees_face(camera: Camera, source: Source) -> bool:
+    """Whether it looks from within `FACING` of where the face looks, +Z."""
+    x, _, z = (camera.position - source.orbit.centre.to(camera.position)).tolist()
+    return abs(math.degrees(math.atan2(x, z))) <= FACING
 
 
 def _with_parts(surface: Surface, source: Source, views: Views, parser: Parser | None, head: HeadFit) -> Surface:
+    """As the source knows them, as its labels or the parser's say, or as they lie on the head."""
     if surface.parts is not None:
         return surface
     labels = source.label(views.cameras)
     if labels is None and parser is not None:
         labels = parser(_over_white(views))
+    if labels is None:
+        return geometric_parts(surface, head.rig, head.vertices(), head.to_source.scale)
     return vote(surface, views.cameras, labels)
 
 
@@ -202,57 +193,6 @@ def _over_white(views: Views) -> Tensor:
     return (views.over(torch.ones(3)).movedim(1, -1) * 255 + 0.5).to(torch.uint8)
 
 
-def _in_metres(views: Views, surface: Surface, to_source: Similarity) -> _Portrait:
+def _in_metres(views: Views, surface: Surface, to_source: Similarity) -> Portrait:
     cameras = [to_source.camera_of_rig(camera) for camera in views.cameras]
-    return _Portrait(views.seen_by(cameras), replace(surface, vertices=to_source.to_rig(surface.vertices)))
-
-
-@torch.no_grad()
-def _start(head: HeadFit, portrait: _Portrait, config: InitializationConfig) -> tuple[SplatAvatar, Tensor]:
-    """The splats before any optimisation, and (F,) the triangles whose splats are to stay as they are."""
-    rigged = Head(head.rig, head.template_points)
-    coat = body(rigged)
-    vertices = _posed(head.rig, head)
-    splats = coat.gaussians(vertices)
-    normals = _normals(coat, vertices)
-    own = Occluder(vertices, head.rig.faces[~_hidden(head.rig)], SKIN_TOLERANCE)
-    outer = Occluder(portrait.surface.vertices, portrait.surface.faces, SURFACE_TOLERANCE)
-    seen = seen_colors(splats.means, normals, portrait.views, (own, outer))
-    bound = Bound.of(coat, painted(coat, seen))
-    points = sample_beside(
-        portrait.surface, splats.means, config.splats - len(bound.face), generator(config.seed, "initialization")
-    )
-    shown = seen_colors(points.position, points.normal, portrait.views, (outer,))
-    kept_rows = shown.weight > SEEN
-    points, colors = points.select(kept_rows), shown.colors[kept_rows]
-    rig, on_cage = with_cage(rigged, points)
-    bound = bound.joined(hang(rig, _posed(rig, head), points, colors, on_cage))
-    avatar = SplatAvatar.from_parts(rig, **vars(bound))
-    return avatar, _never_seen(rig, bound, seen)
-
-
-def _never_seen(rig: Rig, bound: Bound, seen: Seen) -> Tensor:
-    """(F,) bool: triangles that have splats of the body, none of which any picture shows."""
-    faces = bound.face.long()[: len(seen.weight)]
-    count = torch.zeros(len(rig.faces)).index_add_(0, faces, torch.ones(len(faces)))
-    shown = torch.zeros(len(rig.faces)).index_add_(0, faces, (seen.weight > 0).float())
-    return (count > 0) & (shown == 0)
-
-
-def _posed(rig: Rig, head: HeadFit) -> Tensor:
-    """(V, 3) in the pose that the portrait holds; a cage that was added follows the joints."""
-    return rig.pose(head.expression, head.rotations)[0]
-
-
-def _normals(avatar: SplatAvatar, vertices: Tensor) -> Tensor:
-    """(N, 3) of the triangles that the splats lie on, outwards."""
-    corners = vertices[avatar.rig.faces[avatar.face.long()]]
-    edges = corners[:, 1:] - corners[:, :1]
-    return torch.nn.functional.normalize(torch.linalg.cross(edges[:, 0], edges[:, 1]), dim=1)
-
-
-def _hidden(rig: Rig) -> Tensor:
-    """(F,) bool: triangles that hide nothing."""
-    names = [name for name in (*UNSEEN, "lashes_left", "lashes_right") if name in rig.regions]
-    masks = [rig.regions[name] for name in names]
-    return torch.stack(masks).any(0) if masks else torch.zeros(len(rig.faces), dtype=torch.bool)
+    return Portrait(views.seen_by(cameras), replace(surface, vertices=to_source.to_rig(surface.vertices)))

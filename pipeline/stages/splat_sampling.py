@@ -41,17 +41,17 @@ class Points:
         return Points(self.position[rows], self.normal[rows], self.part[rows], self.spacing)
 
 
-def sample_beside(surface: Surface, body: Tensor, most: int, generator: torch.Generator) -> Points:
+def sample_beside(surface: Surface, seen: Tensor, body: Tensor, most: int, generator: torch.Generator) -> Points:
     """Even points on what of ``surface`` the ``body`` does not cover, at most about ``most``.
 
-    All hair and clothes are sampled; of face and skin what stands off the splats of the ``body`` (N, 3). All in metres;
-    ``surface`` has its parts.
+    All hair and clothes are sampled; of face and skin what stands off the splats of the ``body`` (N, 3); nothing where
+    no view sees the surface, ``seen`` (F,) bool. All in metres; ``surface`` has its parts.
     """
     assert surface.parts is not None
     centroids = surface.vertices[surface.faces].mean(1)
     off = torch.from_numpy(cKDTree(body.cpu().numpy()).query(centroids.cpu().numpy(), workers=-1)[0])
     wanted = (surface.parts == Part.HAIR) | (surface.parts == Part.CLOTH) | (off.to(centroids) > STANDS_OFF)
-    return sample(surface, wanted, most, generator)
+    return sample(surface, wanted & seen, most, generator)
 
 
 def sample(surface: Surface, wanted: Tensor, most: int, generator: torch.Generator) -> Points:

@@ -44,26 +44,36 @@ class StaticFitConfig:
     )
 
 
-def fit_to_views(
-    avatar: SplatAvatar,
-    vertices: Tensor,
-    views: Views,
-    held: Tensor,
-    config: StaticFitConfig,
-    seed: int,
-    extent: float,
-    journal: Journal,
-) -> SplatAvatar:
-    """The avatar with splats that look like ``views`` where its rig is posed as ``vertices`` (V, 3).
+@dataclass(frozen=True)
+class Scene:
+    """What splats are fitted to."""
 
-    What is inside the mouth, and what hangs on the triangles ``held`` (F,) bool, stays exactly as it is. ``extent``
-    metres is the size of the scene. Pictures are drawn over a random colour at each step, which tells what is covered.
+    views: Views
+    vertices: Tensor
+    """(V, 3) of the posed rig."""
+    held: Tensor
+    """(F,) bool: triangles whose splats stay as they are."""
+    extent: float
+    """Metres: its size."""
+
+    def to(self, device: torch.device) -> Scene:
+        """With the tensors of each step on a device; the pictures stay, and go there one by one."""
+        return replace(self, vertices=self.vertices.to(device), held=self.held.to(device))
+
+
+def fit_to_views(
+    avatar: SplatAvatar, scene: Scene, config: StaticFitConfig, seed: int, journal: Journal
+) -> SplatAvatar:
+    """The avatar, on the device of the scene, with splats that look like its views.
+
+    What is inside the mouth, and what hangs on held triangles, stays exactly as it is. Pictures are drawn over a random
+    colour at each step, which tells what is covered.
 
     Raises:
         Interrupted: the journal asked to stop.
     """
     found = journal.resume((PHASE,))
-    fit = _StaticFit(avatar, vertices, views, held, config, seed, extent, found[1] if found else None)
+    fit = _StaticFit(avatar, scene, config, seed, None if found is None else found[1])
     while fit.done < config.steps:
         loss = fit.step()
         journal.step(Progress(PHASE, fit.done, config.steps, {"photometric": loss}), fit.avatar, fit.state)
@@ -72,19 +82,10 @@ def fit_to_views(
 
 class _StaticFit:
     def __init__(
-        self,
-        avatar: SplatAvatar,
-        vertices: Tensor,
-        views: Views,
-        held: Tensor,
-        config: StaticFitConfig,
-        seed: int,
-        extent: float,
-        state: State | None,
+        self, avatar: SplatAvatar, scene: Scene, config: StaticFitConfig, seed: int, state: State | None
     ) -> None:
         self.done = 0
-        self._vertices, self._views, self._held = vertices, views, held
-        self._config, self._seed, self._extent = config, seed, extent
+        self._scene, self._config, self._seed = scene, config, seed
         self._optimizer = SplatOptimizer(config.learning_rates)
         self._take(avatar, attributes(avatar))
         self._start = Start(self.avatar.means.detach().clone(), self.avatar.log_scales.detach().clone())
@@ -95,7 +96,7 @@ class _StaticFit:
     @torch.enable_grad()
     def step(self) -> float:
         """One step of the optimiser; the photometric loss before it."""
-        splats = self.avatar.gaussians(self._vertices)
+        splats = self.avatar.gaussians(self._scene.vertices)
         loss, means2d, radii = self._difference(splats)
         (loss + self._penalty()).backward()
         self._statistics.add(*_on_screen(means2d, radii))
@@ -115,7 +116,7 @@ class _StaticFit:
         }
 
     def _load(self, state: State) -> None:
-        device = self._vertices.device
+        device = self._scene.vertices.device
         self.done = state["step"]
         self._take(self.avatar, copies(state["avatar"], device))
         self._optimizer.load(state["optimizer"], device)
@@ -123,14 +124,14 @@ class _StaticFit:
         self._statistics = Statistics(**copies(state["densification"], device))
 
     def _take(self, avatar: SplatAvatar, values: dict[str, Tensor]) -> None:
-        self.avatar = with_attributes(avatar, values).to(self._vertices.device)
-        self._trained = ~(self._held[self.avatar.face.long()] | (self.avatar.layer == Layer.MOUTH))
+        self.avatar = with_attributes(avatar, values).to(self._scene.vertices.device)
+        self._trained = ~(self._scene.held[self.avatar.face.long()] | (self.avatar.layer == Layer.MOUTH))
 
     def _difference(self, splats: Gaussians) -> tuple[Tensor, Tensor, Tensor]:
         """The photometric loss of this step's views, and places and radii on the screen, (B, N, 2) and (B, N)."""
-        rows = self._rows()
+        rows, views = self._rows(), self._scene.views
         color = torch.rand(3, generator=generator(self._seed, PHASE, self.done, "background")).to(splats.means)
-        cameras = [self._views.cameras[row] for row in rows]
+        cameras = [views.cameras[row] for row in rows]
         degree = DEGREES[splats.sh.shape[1]]
         renders, alphas, meta = rasterize(
             splats.means, splats.quats, splats.scales, splats.opacities,
@@ -141,16 +142,20 @@ class _StaticFit:
             rasterize_mode=self.avatar.config["rasterize_mode"],
         )  # fmt: skip
         meta["means2d"].retain_grad()
-        coverage = self._views.pictures[rows][..., 3].to(color).div(255)
+        coverage = self._scene.views.pictures[rows][..., 3].to(color).div(255)
         loss = photometric_loss(
-            renders.movedim(-1, 1), alphas[..., 0], self._views.over(color, rows), coverage, self._config.structure
+            renders.movedim(-1, 1),
+            alphas[..., 0],
+            self._scene.views.over(color, rows),
+            coverage,
+            self._config.structure,
         )
         radii = meta["radii"]
         return loss, meta["means2d"], radii.amax(-1) if radii.dim() == 3 else radii
 
     def _rows(self) -> list[int]:
         """The views of this step: all come once before any comes again."""
-        count = len(self._views.cameras)
+        count = len(self._scene.views.cameras)
         numbers = range(self.done * self._config.views, (self.done + 1) * self._config.views)
         return [int(_order(self._seed, number // count, count)[number % count]) for number in numbers]
 
@@ -173,11 +178,11 @@ class _StaticFit:
         options = self._config.densification
         if self.done in options.steps:
             draws = generator(self._seed, PHASE, self.done, "split")
-            self._change(densify(self.avatar, self._statistics, options, self._trained, self._extent, draws))
+            self._change(densify(self.avatar, self._statistics, options, self._trained, self._scene.extent, draws))
             self._statistics = Statistics.empty(self._start.means)
         if self.done in options.prune_steps:
             sizes = self._start.log_scales
-            self._change(prune(self.avatar, None, options, self._trained, sizes, self._extent))
+            self._change(prune(self.avatar, None, options, self._trained, sizes, self._scene.extent))
 
     def _change(self, change: Change) -> None:
         values = {name: change.rows(getattr(self.avatar, name).detach()) for name in (*LEARNED, *BOUND)}

@@ -21,14 +21,25 @@ OPAQUE = 0.95
 
 @dataclass(frozen=True)
 class Occluder:
-    """A mesh that hides what lies behind it."""
+    """A mesh as cameras see it: it hides what lies behind it."""
 
-    vertices: Tensor
-    """(V, 3)."""
-    faces: Tensor
-    """(F, 3) long."""
+    depths: Tensor
+    """(C, H, W); infinite beside the mesh."""
     tolerance: float
-    """How far behind it a point still counts as part of it, in the unit of the vertices."""
+    """How far behind it a point still counts as part of it, in the unit of the depths."""
+    seen_faces: Tensor
+    """(F,) bool: triangles that any camera sees."""
+
+    @classmethod
+    def of(cls, vertices: Tensor, faces: Tensor, cameras: Sequence[Camera], tolerance: float) -> Occluder:
+        """Of vertices (V, 3) and faces (F, 3) long, for cameras of one size."""
+        depths, seen = [], torch.zeros(len(faces) + 1, dtype=torch.bool, device=faces.device)
+        for camera in cameras:
+            views = camera.viewmat[None].to(vertices.device), camera.K[None].to(vertices.device)
+            fragments = rasterize_mesh(vertices, faces, *views, camera.width, camera.height)
+            depths.append(fragments.depth[0])
+            seen[fragments.face[0].long().flatten()] = True  # −1 is the last row
+        return cls(torch.stack(depths), tolerance, seen[:-1])
 
 
 @dataclass(frozen=True)
@@ -45,19 +56,18 @@ class Seen:
 def seen_colors(points: Tensor, normals: Tensor, views: Views, occluders: Sequence[Occluder]) -> Seen:
     """The mean colour of each point over the views that see it, by the square of the cosine to the view.
 
-    ``points`` and unit ``normals`` (N, 3) in the world of the cameras. A point is seen where it faces the camera, lies
-    in the picture and on no occluder's far side.
+    ``points`` and unit ``normals`` (N, 3) in the world of the cameras; ``occluders`` as those cameras see them. A point
+    is seen where it faces the camera, lies in the picture and on no occluder's far side.
     """
     total, weight = torch.zeros_like(points), torch.zeros_like(points[:, 0])
-    for camera, picture in zip(views.cameras, views.pictures, strict=True):
+    for number, (camera, picture) in enumerate(zip(views.cameras, views.pictures, strict=True)):
         pixels, depth = _project(points, camera)
         cosine = _cosine(points, normals, camera)
         slope = (1 - cosine.square()).clamp_min(0).sqrt() / cosine.clamp_min(LEAST_COSINE)
         bias = slope * depth / float(camera.K[0, 0])  # how deep a pixel is on a slanted surface
         visible = (cosine > LEAST_COSINE) & _inside(pixels, camera)
         for occluder in occluders:
-            front = _at(_depth(occluder, camera), pixels)
-            visible &= depth <= front + occluder.tolerance + bias
+            visible &= depth <= _at(occluder.depths[number], pixels) + occluder.tolerance + bias
         sampled = _sample(picture, pixels, points)
         share = torch.where(visible & (sampled[:, 3] > OPAQUE), cosine.square(), 0.0)
         total += share[:, None] * sampled[:, :3]
@@ -80,13 +90,6 @@ def _cosine(points: Tensor, normals: Tensor, camera: Camera) -> Tensor:
 def _inside(pixels: Tensor, camera: Camera) -> Tensor:
     size = pixels.new_tensor([camera.width, camera.height])
     return ((pixels > 0) & (pixels < size)).all(1)
-
-
-def _depth(occluder: Occluder, camera: Camera) -> Tensor:
-    """(H, W); infinite beside the mesh."""
-    device = occluder.vertices.device
-    viewmat, K = camera.viewmat[None].to(device), camera.K[None].to(device)
-    return rasterize_mesh(occluder.vertices, occluder.faces, viewmat, K, camera.width, camera.height).depth[0]
 
 
 def _at(image: Tensor, pixels: Tensor) -> Tensor:
