@@ -55,7 +55,7 @@ class Source:
 def sources_in(folder: Path) -> list[Source]:
     """Every file below ``folder`` that may be a model, by its suffix and size; neutral where both are there."""
     found: list[Source] = []
-    for path in _files_below(folder):
+    for path in files_below(folder):
         if path.suffix.lower() == ".zip":
             found += _members(path)
         elif path.suffix.lower() in SUFFIXES and path.stat().st_size >= SMALLEST:
@@ -115,7 +115,8 @@ def _unpack(source: Source, target: Path) -> None:
         raise UserError(f"{source.name} is damaged or cut short ({error}); download it again") from error
 
 
-def _files_below(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
+    """All files at most `DEEPEST` folders down, without hidden folders. Raises `UserError` where there are too many."""
     files: list[Path] = []
     for place, folders, names in os.walk(folder):
         depth = len(Path(place).relative_to(folder).parts)

@@ -5,3 +5,4 @@ from pipeline.safe_load.process import MODEL_LIMITS as MODEL_LIMITS
 from pipeline.safe_load.process import UPLOAD_LIMITS as UPLOAD_LIMITS
 from pipeline.safe_load.process import Limits as Limits
 from pipeline.safe_load.process import convert as convert
+from pipeline.safe_load.process import convert_network as convert_network

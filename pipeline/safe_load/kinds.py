@@ -15,6 +15,8 @@ OLD_PICKLE = re.compile(
     rb"\((?:[dl][pq\n(]|[pq\]}(IVSUXK])|[\]}][q(r.]|c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n[pq()cN]|[VSI][^\n]*\np\d+\n\."
 )
 """Protocols 0 and 1 have no magic number: the start of a dict, list, tuple or global, as Python writes them."""
+NETWORK_IN = "network in a "
+"""Begins the kind of a file of which only the weights of a network are wanted."""
 MAT_HEADER = 128
 MAT_VERSIONS = (b"\x00\x01IM", b"\x01\x00MI", b"\x00\x02IM", b"\x02\x00MI")
 """Versions 5 and 7.3, little and big endian, in the last four bytes of the header."""

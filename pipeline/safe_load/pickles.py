@@ -45,26 +45,26 @@ class AllowListUnpickler(pickle.Unpickler):
         return self._find_storage(reference)
 
 
-def load_pickle(file: IO[bytes]) -> Any:
+def load_pickle(file: IO[bytes], unpickler: type[AllowListUnpickler] = AllowListUnpickler) -> Any:
     """The object of a pickle, made of plain values and stand-ins. Raises `Refused`, or whatever bad bytes cause."""
-    return AllowListUnpickler(file).load()
+    return unpickler(file).load()
 
 
-def load_torch(file: IO[bytes]) -> Any:
+def load_torch(file: IO[bytes], unpickler: type[AllowListUnpickler] = AllowListUnpickler) -> Any:
     """The object of a file of `torch.save`, in either format."""
     archive = zipfile.is_zipfile(file)
     file.seek(0)
-    return _load_archive(file) if archive else _load_stream(file)
+    return _load_archive(file, unpickler) if archive else _load_stream(file, unpickler)
 
 
 def _storage_from_bytes(content: Any) -> Any:
     """`torch.storage._load_from_bytes`, which in torch unpickles without any limit: here the same allow-list holds."""
     if type(content) is not bytes:
         raise Malformed("no bytes")
-    return _load_stream(io.BytesIO(content), nested=True)
+    return _load_stream(io.BytesIO(content), AllowListUnpickler)
 
 
-def _load_archive(file: IO[bytes]) -> Any:
+def _load_archive(file: IO[bytes], unpickler: type[AllowListUnpickler]) -> Any:
     """A zip archive: one pickle, and one stored member per storage."""
     with zipfile.ZipFile(file) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
@@ -84,10 +84,10 @@ def _load_archive(file: IO[bytes]) -> Any:
             return _same(storages[key], kind, count)
 
         with archive.open(main) as member:
-            return AllowListUnpickler(member, find_storage, nested=True).load()
+            return unpickler(member, find_storage, nested=True).load()
 
 
-def _load_stream(file: IO[bytes], nested: bool = False) -> Any:
+def _load_stream(file: IO[bytes], unpickler: type[AllowListUnpickler]) -> Any:
     """The older format: pickles of a number, a protocol, the system, the object and the storage keys, then bytes."""
     number, protocol, _ = (AllowListUnpickler(file, nested=True).load() for _ in range(3))
     if number != TORCH_NUMBER or protocol != TORCH_PROTOCOL:
@@ -100,7 +100,7 @@ def _load_stream(file: IO[bytes], nested: bool = False) -> Any:
             raise Malformed("too many storages")
         return _same(storages.setdefault(key, Storage(kind)), kind, 0)
 
-    whole = AllowListUnpickler(file, find_storage, nested=True).load()
+    whole = unpickler(file, find_storage, nested=True).load()
     keys = AllowListUnpickler(file, nested=True).load()
     if type(keys) is not list:
         raise Malformed("no storage keys")

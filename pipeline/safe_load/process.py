@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import whole_file
-from pipeline.safe_load.kinds import foreign_kind
+from pipeline.safe_load.kinds import NETWORK_IN, foreign_kind
 from pipeline.safe_load.refusal import FORBIDDEN, HOW_TO_SAVE, runs_code, too_slow
 
 START_SECONDS = 60
@@ -72,11 +72,30 @@ def convert(path: Path, target_npz: Path, limits: Limits = UPLOAD_LIMITS) -> Non
         if limits == UPLOAD_LIMITS:
             _uploads.convert(path, partial, kind)
             return
-        worker = Worker(limits)
-        try:
-            worker.convert(path, partial, kind)
-        finally:
-            worker.close()
+        _convert_alone(path, partial, kind, limits)
+
+
+def convert_network(path: Path, target_npz: Path, limits: Limits = MODEL_LIMITS) -> None:
+    """Write the weights of a pickled network to ``target_npz``, whole or not at all, under their state dict's names.
+
+    Of a training's snapshot (a pickle with ``G_ema``, as NVIDIA's networks are published) those of ``G_ema``, of a
+    checkpoint (``state_dict`` in a file of `torch.save`) those of that. Program text in the file is neither read nor
+    run, and classes need not be installed. Raises `UserError` as `convert` does.
+    """
+    kind = foreign_kind(path)
+    if kind not in ("pickle", "torch"):
+        raise UserError(f"{path.name} is no pickle and no file of torch.save; give a network as it was published")
+    with whole_file(target_npz, durable=False) as partial:
+        _convert_alone(path, partial, NETWORK_IN + kind, limits)
+
+
+def _convert_alone(path: Path, target: Path, kind: str, limits: Limits) -> None:
+    """By a process that does nothing else and ends."""
+    worker = Worker(limits)
+    try:
+        worker.convert(path, target, kind)
+    finally:
+        worker.close()
 
 
 class Worker:

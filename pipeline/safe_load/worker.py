@@ -21,7 +21,9 @@ import numpy as np
 
 from pipeline.safe_load.flatten import flatten
 from pipeline.safe_load.guard import Guard, address_space, end_request, limit_process, limit_request
+from pipeline.safe_load.kinds import NETWORK_IN
 from pipeline.safe_load.mat_file import load_mat
+from pipeline.safe_load.networks import load_network
 from pipeline.safe_load.pickles import load_pickle, load_torch
 from pipeline.safe_load.refusal import Refused, damaged, too_large
 
@@ -82,7 +84,7 @@ def _convert(request: dict[str, Any], guard: Guard, memory_bytes: int) -> str | 
     guard.watch(source, target)
     try:
         with open(source, "rb") as file:
-            arrays = flatten(_load(file, request["kind"], memory_bytes), memory_bytes)
+            arrays = _arrays(file, request["kind"], memory_bytes)
         return _write(arrays, target)
     except Refused as refusal:
         return str(refusal)
@@ -93,6 +95,12 @@ def _convert(request: dict[str, Any], guard: Guard, memory_bytes: int) -> str | 
     finally:
         guard.rest()
     return str(too_large(source.name, memory_bytes))
+
+
+def _arrays(file: IO[bytes], kind: str, memory_bytes: int) -> dict[str, np.ndarray]:
+    if kind.startswith(NETWORK_IN):
+        return load_network(file, kind.removeprefix(NETWORK_IN), memory_bytes)
+    return flatten(_load(file, kind, memory_bytes), memory_bytes)
 
 
 def _load(file: IO[bytes], kind: str, memory_bytes: int) -> Any:

@@ -105,7 +105,7 @@ def relief_of(avatar: SplatAvatar, levels: tuple[int, ...] = RESOLUTIONS) -> tup
 
 
 def write_scene(folder: Path, levels: tuple[int, ...] = RESOLUTIONS) -> Path:
-    """``000.pth`` of `known_scene` with ``decoder_512.ckpt`` and ``000_prompt.txt`` beside it, laid out as published."""
+    """``000.pth`` of `known_scene`, as published; beside it ``decoder_512.ckpt`` and ``000_prompt.txt``."""
     scene = known_scene(levels)
     stored = {f"trigrids_{level.shape[-1]}": level for level in scene.trigrid.levels}
     torch.save({"model": stored | {"ws": scene.trigrid.ws}}, folder / "000.pth")
