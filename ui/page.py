@@ -30,7 +30,7 @@ from viewer.component import AvatarViewer
 
 LONGEST_QUEUE = 64
 """Waiting requests; one more is told so at once."""
-LARGEST_UPLOAD = "64mb"
+LARGEST_UPLOAD = "192mb"
 CLEAN_UP = (600, 7200)
 """Seconds between two looks at Gradio's own file cache, and how long a file stays there."""
 MOST_SESSIONS = 100

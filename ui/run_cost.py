@@ -76,11 +76,12 @@ def seconds_of_run(config: RunConfig, teraflops: float) -> float:
     if config.text_to_trigrid is not None:
         seconds += config.num_steps_scale * TEXT_TERAFLOP / teraflops
     if config.initialization is not None:
-        seconds += _rigging_seconds(config.initialization, "gpu" if teraflops > GPU_TERAFLOPS else "cpu")
+        seconds += rigging_seconds(config.initialization, "gpu" if teraflops > GPU_TERAFLOPS else "cpu")
     return seconds
 
 
-def _rigging_seconds(config: InitializationConfig, kind: Literal["gpu", "cpu"]) -> float:
+def rigging_seconds(config: InitializationConfig, kind: Literal["gpu", "cpu"]) -> float:
+    """How long it takes to rig a portrait, roughly."""
     pixels = (config.size / TRAINED_AT) ** 2
     views = config.yaws * len(config.pitches)
     return FITTING_SECONDS + pixels * (views * VIEW_SECONDS[kind] + config.steps * STEP_SECONDS[kind])

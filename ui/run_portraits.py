@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.errors import UserError
 from pipeline.jobs.config import RunConfig
 from pipeline.jobs.making import check_request
 from pipeline.jobs.starting import described
 from pipeline.portraits import find_portrait
+from pipeline.stages.initialization import PRESETS
 from ui.create import checked_head
-from ui.run_cost import computing
+from ui.run_cost import computing, in_words, rigging_seconds
 from ui.runs import Run, Runs
+
+DECODERS = {".ckpt", ".pkl"}
+"""Suffixes of a decoder's file and of the generator's, which has it too."""
 
 
 def start_portrait_run(
@@ -38,3 +44,24 @@ def start_portrait_run(
     if not lent:
         runs.line.join(run)
     return run
+
+
+def picked(files: Sequence[str | Path]) -> tuple[Path, Path | None]:
+    """The portrait and the decoder among the files that somebody gave. Raises `UserError` where there is not one."""
+    paths = [Path(file) for file in files]
+    decoders = [path for path in paths if path.suffix.lower() in DECODERS]
+    portraits = [path for path in paths if path not in decoders]
+    if len(portraits) != 1 or len(decoders) > 1:
+        told = ", ".join(path.name for path in paths) or "there is none"
+        raise UserError(f"give one .pth of a tri-grid, and its decoder beside it if you have it (files: {told})")
+    return portraits[0], decoders[0] if decoders else None
+
+
+def cost_words() -> str:
+    """What it takes here to rig a portrait, as Markdown."""
+    at = computing()
+    name = "quick" if at.kind == "cpu" else "published"
+    seconds = rigging_seconds(PRESETS[name], "cpu" if at.kind == "cpu" else "gpu")
+    if at.kind == "lent":
+        return f"**About {in_words(seconds)} of a lent GPU**, which count against your daily quota."
+    return f"**About {in_words(seconds)}** here, on {at.name}. The page may be closed meanwhile."

@@ -21,6 +21,7 @@ from ui.run_cards import RunsView
 from ui.run_cost import computing
 from ui.run_jobs import flavor_choices
 from ui.run_models import are_here
+from ui.run_portraits import picked, start_portrait_run
 from ui.run_request import cost_words, is_slow, run_config
 from ui.run_words import card_of
 from ui.runs import Run, Runs
@@ -103,6 +104,23 @@ class RunsCalls:
             run = self.add(config, avatar_id, person)
             self.runs.line.join(run)
             return run.id
+
+    def on_rig(
+        self, files: list[str] | None = None, prompt: str = "", key: str = "", request: gr.Request | None = None
+    ) -> str:
+        """Put a static portrait on a rig; it takes minutes, and goes on by itself.
+
+        Args:
+            files: the .pth of a tri-grid of Portrait3D, and its decoder (decoder_512.ckpt) where this place has none.
+            prompt: who it shows; may be empty.
+            key: as in /refine.
+
+        Returns:
+            The run's secret id.
+        """
+        with sentences():
+            portrait, decoder = picked(files or [])
+            return start_portrait_run(self.runs, person_of(key, request), portrait, prompt or "", decoder=decoder).id
 
     def add(self, config: RunConfig, source: str, person: str) -> Run:
         """Keep a new run for a person; it begins with the head of the id ``source`` where there is one. Raises

@@ -10,6 +10,7 @@ from pipeline.stages.recipes import RECIPES
 from ui.run_cards import RunCards, RunsView
 from ui.run_cost import computing
 from ui.run_jobs import FLAVORS, flavor_choices
+from ui.run_portraits import cost_words
 from ui.run_words import LENGTHS
 from ui.run_words import RECIPES as TITLES
 from ui.settings import has_login
@@ -17,6 +18,10 @@ from ui.settings import has_login
 INTRODUCTION = (
     "Refining lets a diffusion model repaint a head from all sides while it speaks and looks around, and fits the head "
     "to that. It takes long, and goes on when you leave the page."
+)
+PORTRAIT = (
+    "Portrait3D makes heads that stand still. Give the file of one, as its gallery has them, and it becomes a head "
+    "that moves. The decoder is needed only where this place has none."
 )
 FIRST_LENGTH = "Draft"
 NO_RUNS = "No runs yet. What you start here appears below, with a picture of how far it is."
@@ -57,10 +62,12 @@ def runs_tab() -> dict[str, Any]:
             elem_id="refine-command",
         )
         parts = _job_parts()
+    with gr.Accordion("A portrait instead of a sentence", open=False, elem_id="portrait-form"):
+        portrait = _portrait_parts()
     shown = RunCards(RunsView(runs=[], empty=NO_RUNS), label="runs", elem_id="runs")
     return {
         "prompt": prompt, "taken": taken, "recipe": recipe, "length": length, "cost": cost, "start": start,
-        "elsewhere": elsewhere, "command": command, "runs": shown, **parts,
+        "elsewhere": elsewhere, "command": command, "runs": shown, **parts, **portrait,
         "seed": gr.Number(0, label="seed", precision=0, visible=False),
         "attributes": gr.JSON({}, label="attributes", visible=False),
         "head": gr.Textbox("anny", label="head", visible=False),
@@ -69,6 +76,22 @@ def runs_tab() -> dict[str, Any]:
         "config": gr.DownloadButton("Settings", visible="hidden", elem_id="run-config"),
         "timer": gr.Timer(LOOK_SECONDS, active=False),
     }  # fmt: skip
+
+
+def _portrait_parts() -> dict[str, Any]:
+    """What puts a static portrait on a rig."""
+    gr.Markdown(PORTRAIT, elem_id="portrait-introduction")
+    files = gr.File(
+        label="A tri-grid (.pth), and its decoder (.ckpt)",
+        file_count="multiple",
+        file_types=[".pth", ".ckpt", ".pkl"],
+        elem_id="portrait-files",
+        height=112,
+    )
+    who = gr.Textbox(label="Who is it?", placeholder="may stay empty", lines=1, max_lines=4, elem_id="portrait-prompt")
+    gr.Markdown(cost_words(), elem_id="portrait-cost")
+    rig = gr.Button("Put it on a rig", elem_id="portrait-start")
+    return {"portrait": files, "who": who, "rig": rig}
 
 
 def _job_parts() -> dict[str, Any]:

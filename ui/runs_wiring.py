@@ -36,6 +36,7 @@ class RunsWiring:
     def wire(self, page: gr.Blocks, here: Any, others: Sequence[Any]) -> Any:
         """Add every event; ``here`` is the tab, ``others`` are the other ones. Gives the event that opens a head."""
         self._wire_form()
+        self._wire_portrait()
         self._wire_list(page, here, others)
         self._wire_api()
         return self._wire_actions()
@@ -58,6 +59,15 @@ class RunsWiring:
             **{**self.asked, "show_progress": "minimal"},
         )  # fmt: skip
         self._then_look(handed)
+
+    def _wire_portrait(self) -> None:
+        tab, key = self.tab, self.stage["key"]
+        started = tab["rig"].click(
+            self.calls.on_rig, [tab["portrait"], tab["who"], key], tab["run_id"],
+            **{**self.asked, "show_progress": "minimal"},
+        )  # fmt: skip
+        started.success(lambda: (None, ""), None, [tab["portrait"], tab["who"]], **QUIET)
+        self._then_advance(self._then_look(started))
 
     def _wire_list(self, page: gr.Blocks, here: Any, others: Sequence[Any]) -> None:
         """The timer ticks only while something is under way and the tab is looked at."""
@@ -99,6 +109,9 @@ class RunsWiring:
         entry = gr.Textbox("", label="entry", visible=False)
         unseen.click(
             calls.on_start, [*self.form, tab["source"], key], tab["run_id"], api_name="refine", concurrency_limit=None
+        )
+        unseen.click(
+            calls.on_rig, [tab["portrait"], tab["who"], key], tab["run_id"], api_name="rig", concurrency_limit=None
         )
         unseen.click(calls.on_runs, key, listed, api_name="runs", concurrency_limit=None)
         for name in ("stop", "resume", "delete"):
