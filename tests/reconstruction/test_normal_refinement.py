@@ -1,0 +1,163 @@
+"""A smoothed mesh that is shown the true one's normals and outlines, and Marigold on a tiny checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import trimesh
+from diffusers import MarigoldNormalsPipeline, StableDiffusionPipeline
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from pipeline.avatar import SplatAvatar
+from pipeline.errors import UserError
+from pipeline.reconstruction.multiview import Surface
+from pipeline.reconstruction.normal_predictor import load_normal_predictor
+from pipeline.reconstruction.normal_refinement import NormalRefinement, refine_by_normals
+from pipeline.rendering.mesh import interpolate, rasterize_mesh, vertex_normals
+from pipeline.stages.cameras import Orbit
+from pipeline.stages.journal import Interrupted, Journal, Progress, State
+from tests.tiny_checkpoint import tiny_components
+
+ORBIT = Orbit(torch.zeros(3), torch.zeros(3), 4.0, 40.0, 4.0)
+CAMERAS = [ORBIT.camera(yaw, polar, 96) for polar in (55.0, 115.0) for yaw in range(30, 390, 60)]
+VIEWMATS, KS = torch.stack([c.viewmat for c in CAMERAS]), torch.stack([c.K for c in CAMERAS])
+
+
+def bumps(points: Tensor) -> Tensor:
+    """A ball with a nose and waves: points of the unit sphere → of the scene."""
+    nose = 0.25 * torch.exp(-((points - torch.tensor([0.0, 0.0, 1.0])) ** 2).sum(1) / 0.06)
+    waves = 0.03 * torch.sin(7 * points[:, 0]) * torch.sin(6 * points[:, 1])
+    return points * (1 + nose + waves)[:, None]
+
+
+@pytest.fixture(scope="module")
+def true() -> Surface:
+    sphere = trimesh.creation.icosphere(4, 1.0)
+    return Surface(bumps(torch.tensor(sphere.vertices).float()), torch.tensor(sphere.faces).long())
+
+
+@pytest.fixture(scope="module")
+def plain(true: Surface) -> Surface:
+    """The ball without nose and waves, a little too small."""
+    sphere = trimesh.creation.icosphere(4, 0.97)
+    return Surface(torch.tensor(sphere.vertices).float(), true.faces)
+
+
+def shown(surface: Surface) -> tuple[Tensor, Tensor]:
+    """Normals (C, H, W, 3) in camera space and alphas (C, H, W)."""
+    fragments = rasterize_mesh(surface.vertices, surface.faces, VIEWMATS, KS, 96, 96)
+    world = interpolate(fragments, surface.faces, vertex_normals(surface.vertices, surface.faces), 0.0)
+    turned = torch.einsum("chwi,cji->chwj", world, VIEWMATS[:, :3, :3]) * torch.tensor([1.0, -1.0, -1.0])
+    return torch.nn.functional.normalize(turned, dim=-1), (fragments.face >= 0).float()
+
+
+def degrees_off(surface: Surface, true: Surface) -> float:
+    (normals, alphas), (wanted, matte) = shown(surface), shown(true)
+    both = (alphas > 0) & (matte > 0)
+    return float(torch.rad2deg(torch.arccos((normals * wanted).sum(-1)[both].clamp(-1, 1))).mean())
+
+
+def distance(surface: Surface, true: Surface) -> float:
+    """Mean distance of the vertices to the true surface, finely sampled."""
+    fine = bumps(torch.tensor(trimesh.creation.icosphere(6, 1.0).vertices).float())
+    return float(cKDTree(fine.numpy()).query(surface.vertices.numpy())[0].mean())
+
+
+class Stops(Journal):
+    """Keeps the state of each step, and stops after one of them."""
+
+    def __init__(self, after: int | None, state: State | None = None) -> None:
+        self.after, self.state, self.steps = after, state, 0
+
+    def resume(self, phases) -> tuple[str, State] | None:
+        assert tuple(phases) == ("mesh_normals",)
+        return None if self.state is None else ("mesh_normals", self.state)
+
+    def step(self, progress: Progress, shown: SplatAvatar | Tensor | None, state: Callable[[], State]) -> None:
+        self.steps += 1
+        if progress.step == self.after:
+            self.state = state()
+            raise Interrupted
+
+
+def test_normals_and_outlines_bring_a_mesh_closer_to_the_truth(true: Surface, plain: Surface) -> None:
+    before, off = distance(plain, true), degrees_off(plain, true)
+    refined = refine_by_normals(plain, CAMERAS, *shown(true), NormalRefinement(steps=50), Journal())
+    assert torch.equal(refined.faces, plain.faces)
+    assert distance(refined, true) < 0.35 * before
+    assert degrees_off(refined, true) < 0.4 * off
+
+
+def test_each_outline_is_that_of_its_own_view() -> None:
+    """An egg, whose outlines differ from view to view, from outlines alone."""
+    sphere = trimesh.creation.icosphere(3, 1.0)
+    vertices, faces = torch.tensor(sphere.vertices).float(), torch.tensor(sphere.faces).long()
+    egg = Surface(vertices * torch.tensor([0.8, 1.2, 1.1]), faces)
+    _, alphas = shown(egg)
+    nothing = torch.zeros(len(CAMERAS), 96, 96, 3)
+    config = NormalRefinement(steps=40, views=12, normal_weight=0.0, stiffness=50.0)
+    refined = refine_by_normals(Surface(vertices, faces), CAMERAS, nothing, alphas, config, Journal())
+    _, found = shown(refined)
+    _, started = shown(Surface(vertices, faces))
+    assert (started != alphas).float().mean() > 0.02
+    assert (found != alphas).float().mean() < 0.006
+
+
+def test_a_refinement_that_was_stopped_ends_as_an_unbroken_one(true: Surface, plain: Surface) -> None:
+    images = shown(true)
+    config = NormalRefinement(steps=5, views=2)
+    whole = refine_by_normals(plain, CAMERAS, *images, config, Journal())
+    stopped = Stops(after=2)
+    with pytest.raises(Interrupted):
+        refine_by_normals(plain, CAMERAS, *images, config, stopped)
+    again = Stops(None, stopped.state)
+    assert torch.equal(refine_by_normals(plain, CAMERAS, *images, config, again).vertices, whole.vertices)
+    assert again.steps == 3
+
+
+def test_pictures_without_an_outline_do_not_pull(plain: Surface) -> None:
+    normals, alphas = shown(plain)
+    refined = refine_by_normals(plain, CAMERAS, normals, torch.zeros_like(alphas), NormalRefinement(steps=2), Journal())
+    assert torch.equal(refined.vertices, plain.vertices)
+
+
+def test_normals_that_are_no_numbers_are_told(true: Surface, plain: Surface) -> None:
+    normals, alphas = shown(true)
+    with pytest.raises(UserError, match="not finite in step 1"):
+        refine_by_normals(plain, CAMERAS, normals * torch.nan, alphas, NormalRefinement(steps=2), Journal())
+
+
+def tiny_marigold() -> MarigoldNormalsPipeline:
+    parts = tiny_components(in_channels=8)
+    del parts["controlnet"]
+    return MarigoldNormalsPipeline(
+        **parts, prediction_type="normals", use_full_z_range=True, default_denoising_steps=2,
+        default_processing_resolution=64,
+    )  # fmt: skip
+
+
+def test_marigold_is_loaded_and_gives_its_normals(tmp_path: Path) -> None:
+    tiny_marigold().save_pretrained(tmp_path)
+    pictures = torch.randint(0, 256, (2, 48, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
+    normals = load_normal_predictor(tmp_path)(pictures)
+    assert normals.shape == (2, 48, 64, 3)
+    assert torch.allclose(normals.norm(dim=-1), torch.ones(2, 48, 64), atol=1e-5)
+    assert torch.equal(load_normal_predictor(tmp_path)(pictures), normals)
+    assert torch.equal(load_normal_predictor(tmp_path)(pictures[:1]), normals[:1])
+    assert not torch.equal(load_normal_predictor(tmp_path, seed=1)(pictures), normals)
+
+
+def test_another_model_or_none_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no Marigold"):
+        load_normal_predictor(tmp_path)
+    parts = tiny_components()
+    del parts["controlnet"]
+    StableDiffusionPipeline(
+        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+    ).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="sees 4 channels and one for normals 8"):
+        load_normal_predictor(tmp_path)
