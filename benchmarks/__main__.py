@@ -18,6 +18,8 @@ MODULES = (
     "viewer",
     "speech",
     "guidance",
+    "generator",
+    "initialization",
     "visitors",
 )
 
