@@ -14,6 +14,7 @@ import torch
 
 from pipeline import doctor_place
 from pipeline.doctor_diffusion import diffusion
+from pipeline.doctor_portraits import portraits
 from pipeline.errors import UserError
 from pipeline.ffmpeg import ffmpeg_program
 from pipeline.finding import MISSING, UNUSABLE, WORKS, Finding
@@ -37,6 +38,7 @@ def report() -> list[Finding]:
     """Everything, in the order in which it is told. Reads the model files; the first time for a file takes seconds."""
     return [
         *_heads(),
+        *portraits(),
         *_computing(),
         *_speech(),
         _video(),

@@ -12,7 +12,8 @@ class Finding:
     """One thing that a person may want to use."""
 
     section: str
-    """``heads``, ``computing``, ``speech``, ``video``, ``diffusion``, ``files``, ``disk``, ``hub`` or ``versions``."""
+    """``heads``, ``portraits``, ``computing``, ``speech``, ``video``, ``diffusion``, ``files``, ``disk``, ``hub`` or
+    ``versions``."""
     name: str
     state: str
     """`WORKS`, `MISSING` or `UNUSABLE`."""

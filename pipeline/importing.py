@@ -36,6 +36,8 @@ LARGEST = {
 LARGEST_PREVIEW = 4096
 """Pixels of either side."""
 PRIOR = "animportrait3d"
+PORTRAIT = ".pth"
+"""Suffix of Portrait3D's files, which are no avatars yet."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def import_avatar(path: Path) -> Imported:
     Raises `UserError`, one sentence, for anything else, for damaged or hostile files, and for an AnimPortrait3D avatar
     where `missing_for_animportrait3d` names something.
     """
+    if path.suffix.lower() == PORTRAIT:
+        raise UserError(f"{path.name} is a portrait, which stands still; give it a rig: create --portrait {path}")
     with opened_files(path) as folder:
         if all((folder / name).is_file() for name in THEIRS):
             return _theirs(folder, path.stem)

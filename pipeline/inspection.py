@@ -1,4 +1,4 @@
-"""What a file holds, in lines for people: a motion clip, an avatar in any of its files, or splats."""
+"""What a file holds, in lines for people: a motion clip, an avatar in any of its files, a portrait, or splats."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ from pipeline.formats.ply import read_ply
 from pipeline.formats.spz import is_spz, read_spz
 from pipeline.importing import avatar_files, import_avatar, missing_for_animportrait3d, opened_files
 from pipeline.motion import Motion, load_motion
+from pipeline.portraits import prompt_beside
+from pipeline.priors.portrait3d.portrait_file import is_portrait, read_portrait
+from pipeline.priors.portrait3d.trigrid import RESOLUTIONS
+from pipeline.priors.portrait3d.weights import find_painter
 
 GLB_MAGIC, PLY_MAGIC, GZIP_MAGIC = b"glTF", b"ply", b"\x1f\x8b"
 TURNS = {
@@ -47,9 +51,30 @@ def describe(path: Path, choices: Mapping[str, str] | None = None) -> list[str]:
         file = read_spz(path)
         mode = ["made for rasterising with compensated opacity"] if file.antialiased else []
         return ["SPZ splats, version 3", _splats(file.gaussians), *mode]
+    if is_portrait(path):
+        return _portrait(path)
     if names := avatar_files(path):
         return _brought(path, names)
     return motion_lines(load_motion([path], choices))
+
+
+def _portrait(path: Path) -> list[str]:
+    """A tri-grid, all of which is read, and whether it can be drawn here."""
+    trigrid = read_portrait(path)
+    numbers = sum(level.numel() for level in trigrid.levels)
+    strongest = max(float(level.abs().max()) for level in trigrid.levels)
+    prompt = prompt_beside(path)
+    try:
+        drawn = f"decoder: {find_painter(path.parent)}"
+    except UserError as error:
+        drawn = f"note: {error}"
+    return [
+        "portrait of Portrait3D",
+        f"tri-grid of {len(RESOLUTIONS)} levels, {RESOLUTIONS[0]} to {RESOLUTIONS[-1]}: {numbers:,} numbers, "
+        f"up to {strongest:.2f}",
+        *([f"made from: {prompt!r}"] if prompt else []),
+        drawn,
+    ]
 
 
 def _brought(path: Path, names: tuple[str, ...]) -> list[str]:

@@ -139,3 +139,10 @@ def test_versions_are_those_that_run(monkeypatch):
 
     monkeypatch.setattr(doctor_place, "version", not_installed)
     assert by_name(doctor_place.versions())["spaces"].state == doctor.MISSING
+
+
+def test_portraits_tell_where_their_files_are_and_where_to_get_them(models_folder):
+    found = by_name(doctor.portraits())
+    assert "https://drive.google.com" in found["Portrait3D generator"].remedy
+    (models_folder / "decoder.ckpt").write_bytes(b"decoder.net.0.weight torgb.affine.weight")
+    assert by_name(doctor.portraits())["Portrait3D decoder"].where == str(models_folder / "decoder.ckpt")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ READ_ERRORS = (
 )  # fmt: skip
 """What `torch.load` and `zipfile` raise on bytes that break their rules."""
 ZIP_MAGIC = b"PK\x03\x04"
+SUFFIX = ".pth"
 
 
 def level_name(resolution: int) -> str:
@@ -68,11 +70,23 @@ def write_portrait(path: Path, trigrid: TriGrid) -> None:
         torch.save({MODEL: model}, file)  # an open file: otherwise its name would be in the archive
 
 
-def is_torch_archive(path: Path) -> bool:
-    """Whether `torch.save` wrote this file: a zip whose first member is a pickle. Raises `UserError`."""
-    with reading(path), open(path, "rb") as file:
-        start = file.read(256)
-    return start.startswith(ZIP_MAGIC) and start[30 : 30 + int.from_bytes(start[26:28], "little")].endswith(b"data.pkl")
+def is_portrait(path: Path) -> bool:
+    """Whether a file is meant to be a portrait: an archive of `torch.save` that names a level, or a damaged ``.pth``.
+
+    Raises `UserError` where it cannot be read.
+    """
+    if not path.is_file():
+        return False
+    try:
+        with reading(path), zipfile.ZipFile(path) as archive:
+            pickles = [member for member in archive.infolist() if member.filename.endswith("/data.pkl")]
+            if len(pickles) != 1 or pickles[0].file_size > MOST_PICKLE:
+                return False
+            return level_name(RESOLUTIONS[0]).encode() in archive.read(pickles[0])
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
+        if isinstance(error, UserError):
+            raise
+        return path.suffix.lower() == SUFFIX
 
 
 def load_tensors(path: Path, what: str) -> Any:

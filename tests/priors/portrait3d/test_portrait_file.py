@@ -7,8 +7,10 @@ import warnings
 import pytest
 import torch
 
+from pipeline.__main__ import main
 from pipeline.errors import UserError
-from pipeline.priors.portrait3d.portrait_file import read_portrait, write_portrait
+from pipeline.inspection import describe
+from pipeline.priors.portrait3d.portrait_file import is_portrait, read_portrait, write_portrait
 from pipeline.priors.portrait3d.trigrid import RESOLUTIONS, TriGrid
 from tests.priors.portrait3d.files import BAD, saved, small_portrait
 
@@ -65,3 +67,33 @@ def test_what_is_no_portrait_is_refused_with_a_sentence(what, tmp_path):
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "executed").exists()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 700 * 2**10  # KB: a portrait has 151 MB
+
+
+def test_a_portrait_is_told_from_other_archives(tmp_path):
+    known = saved(tmp_path / "any name", {"model": small_portrait()})
+    saved(tmp_path / "motion.pt", {"exp": torch.zeros(4, 50)})
+    (tmp_path / "cut.pth").write_bytes(known.read_bytes()[:-99])
+    (tmp_path / "cut.pt").write_bytes(known.read_bytes()[:-99])
+    told = [is_portrait(tmp_path / name) for name in ("any name", "cut.pth", "motion.pt", "cut.pt", "none")]
+    assert told == [True, True, False, False, False]
+
+
+def test_inspect_tells_what_a_portrait_holds_and_what_it_lacks(tmp_path):
+    path = saved(tmp_path / "000_pyramid_trigrid.pth", {"model": small_portrait()})
+    (tmp_path / "000_prompt.txt").write_text("a bald man")
+    told = describe(path)
+    assert told[0] == "portrait of Portrait3D"
+    assert "7 levels, 8 to 512: 37,746,432 numbers" in told[1]
+    assert told[2] == "made from: 'a bald man'"
+    assert "get decoder_512.ckpt" in told[3]
+    (tmp_path / "decoder_512.ckpt").write_bytes(b"decoder.net.0.weight torgb.affine.weight")
+    assert describe(path)[3] == f"decoder: {tmp_path / 'decoder_512.ckpt'}"
+
+
+def test_the_command_line_refuses_with_a_sentence(tmp_path, capsys):
+    path = BAD["code"][0](tmp_path)
+    assert main(["inspect", str(path)]) == 2
+    assert "can run code" in capsys.readouterr().out
+    assert main(["import", str(path), "--out", str(tmp_path / "A")]) == 2
+    assert f"create --portrait {path}" in capsys.readouterr().err
+    assert not (tmp_path / "executed").exists()
