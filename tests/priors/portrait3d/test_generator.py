@@ -158,3 +158,12 @@ def test_the_published_size_is_the_default() -> None:
         128,
         (256, 128),
     )
+
+
+def test_half_of_the_precision_is_enough_for_planes(portraits: Portrait3DGenerator, ws: torch.Tensor) -> None:
+    exact = portraits.planes(ws).levels
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = portraits.planes(ws).levels
+    for level, approximate in zip(exact, rough, strict=True):
+        error = (approximate.float() - level).square().mean().sqrt() / level.square().mean().sqrt()
+        assert error < 0.02
