@@ -2,23 +2,19 @@
 
 A level is linear between its knots, which lie at odd multiples of half its pixel. In units of the finest level's pixel
 the knots of all others are therefore integers: their sum is exactly linear between integers. The finest level's own
-knots lie half way between these, so that it keeps a grid of its own. Both have zeros round them, as far as a level
-fades.
+knots lie half way between these, so that it keeps a grid of its own. Both have zeros round them, as far as a
+level fades.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pipeline.errors import UserError
-from pipeline.priors.portrait3d.trigrid import CHANNELS, FEATURES, PLANES, SLICES, TriGrid
-
-TEXEL = CHANNELS
-"""Numbers per knot: slice · 12 + feature."""
+from pipeline.priors.portrait3d.trigrid import AXES, CHANNELS, FEATURES, HALF_SIDE, PLANES, SLICES, TriGrid
 
 
 @dataclass(frozen=True)
@@ -26,13 +22,23 @@ class Fused:
     """Both grids, divided by the number of levels and of planes: what is read from them is added up, no more."""
 
     coarse: Tensor
-    """(3, S, S, 36) all levels but the finest: plane; row; column; slice · 12 + feature."""
+    """(3, 12, 3, S, S) all levels but the finest: plane; feature; slice; row; column. Zeros at the rim."""
     fine: Tensor
-    """(3, R + 2, R + 2, 36) the finest level."""
+    """(3, 12, 3, R + 2, R + 2) the finest level, with a rim of zeros."""
     margin: int
     """Knots of the coarse grid outside −1..1, on each side."""
     side: int
     """R, pixels of the finest level."""
+
+    def sample(self, points: Tensor) -> Tensor:
+        """(M, 12) at points (M, 3) in the grid's units: the mean of `TriGrid.sample` over the planes."""
+        places = (points / HALF_SIDE)[:, AXES].movedim(1, 0)[:, None, None]
+        found = []
+        for grid in (self.coarse, self.fine):
+            across = self.side / (grid.shape[-1] - 1)
+            scaled = places * places.new_tensor([across, across, SLICES / (SLICES - 1)])
+            found.append(functional.grid_sample(grid, scaled, padding_mode="zeros", align_corners=True).sum(0))
+        return (found[0] + found[1])[:, 0, 0].T
 
 
 def fuse(trigrid: TriGrid) -> Fused:
@@ -57,15 +63,5 @@ def fuse(trigrid: TriGrid) -> Fused:
         coarse[:, within, within] += functional.interpolate(maps, knots, mode="bilinear", align_corners=True)[0]
     fine = functional.pad(finest.reshape(-1, side, side), (1, 1, 1, 1))
     share = 1 / (len(levels) * PLANES)
-    return Fused(_interleaved(coarse * share), _interleaved(fine * share), margin, side)
-
-
-def _interleaved(maps: Tensor) -> Tensor:
-    """(108, S, S) → (3, S, S, 36), a knot's numbers together."""
-    side = maps.shape[-1]
-    stacks = maps.view(PLANES, FEATURES, SLICES, side, side)
-    return (
-        torch.empty(PLANES, side, side, SLICES, FEATURES, dtype=maps.dtype, device=maps.device)
-        .copy_(stacks.permute(0, 3, 4, 2, 1))
-        .flatten(3)
-    )
+    volumes = (PLANES, FEATURES, SLICES)
+    return Fused((coarse * share).unflatten(0, volumes), (fine * share).unflatten(0, volumes), margin, side)

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.priors.portrait3d.field_kernel import LANES, Field, evaluate
+from pipeline.priors.portrait3d.decoder import HIDDEN
+from pipeline.priors.portrait3d.field_kernel import Field, evaluate
 from pipeline.priors.portrait3d.trigrid import HALF_SIDE
 from pipeline.rendering.cpu.mesh_frame import share
-from pipeline.rendering.cpu.simd import atomic_next, inlined, kernel
+from pipeline.rendering.cpu.simd import atomic_next, kernel
 from pipeline.rendering.cpu.workers import WORKERS
 
 BLOCK = 8
@@ -19,17 +20,23 @@ TALL = 1.36
 """Half the lattice's height; beyond 4/3 nothing changes, for every level and slice has faded."""
 
 
+class Lattice(NamedTuple):
+    """Where the voxels lie, in coordinates where the grid spans −1..1."""
+
+    per_unit: float
+    """Voxels per unit."""
+    half_width: float
+    half_height: float
+
+
 class Cells(NamedTuple):
-    """The lattice, in coordinates where the grid spans −1..1."""
+    """The lattice and what is in it."""
 
     voxels: NDArray[np.uint8]
     """(nx, ny, nz) 1 where there may be something, or beside it."""
     blocks: NDArray[np.uint8]
     """(nx / 8, ny / 8, nz / 8) 1 where a voxel of the block is."""
-    per_unit: float
-    """Voxels per unit."""
-    half_width: float
-    half_height: float
+    lattice: Lattice
 
 
 def find_occupied(field: Field, crop: float, voxels: int, threshold: float) -> Cells:
@@ -41,12 +48,12 @@ def find_occupied(field: Field, crop: float, voxels: int, threshold: float) -> C
     per_unit = voxels / (2 * half)
     tall = -(-int(np.ceil(2 * TALL * per_unit)) // BLOCK) * BLOCK
     dense = np.empty((voxels, tall, voxels), np.uint8)
-    features, hidden = np.empty((WORKERS.threads, LANES), np.float32), np.empty((WORKERS.threads, 32), np.float32)
-    half_height = tall / per_unit / 2
-    share(lambda counter, k: _probe(counter, field, half, half_height, threshold, features[k], hidden[k], dense))
+    hidden = np.empty((WORKERS.threads, HIDDEN), np.float32)
+    lattice = Lattice(per_unit, half, tall / per_unit / 2)
+    share(lambda counter, k: _probe(counter, field, lattice, threshold, hidden[k], dense))
     grown = _grown(dense)
     blocks = grown.reshape(voxels // BLOCK, BLOCK, tall // BLOCK, BLOCK, voxels // BLOCK, BLOCK).max((1, 3, 5))
-    return Cells(grown, blocks, per_unit, half, half_height)
+    return Cells(grown, blocks, lattice)
 
 
 def _grown(dense: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -61,10 +68,11 @@ def _grown(dense: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @kernel
-def _probe(counter, field, half_width, half_height, threshold, features, hidden, dense):
+def _probe(counter, field, lattice, threshold, hidden, dense):
     """Fills ``dense`` (nx, ny, nz) slice by slice."""
+    grids, decoder, shape = field
     nx, ny, nz = dense.shape
-    size = 2 * half_width / nx
+    size, half_width, half_height = 1 / lattice.per_unit, lattice.half_width, lattice.half_height
     while True:
         i = atomic_next(counter)
         if i >= nx:
@@ -73,18 +81,19 @@ def _probe(counter, field, half_width, half_height, threshold, features, hidden,
         for j in range(ny):
             y = (j + 0.5) * size - half_height
             for k in range(nz):
-                sigma = evaluate(field, x, y, (k + 0.5) * size - half_width, features, hidden, 0)
-                dense[i, j, k] = 1 if sigma > threshold else 0
+                z = (k + 0.5) * size - half_width
+                dense[i, j, k] = evaluate(grids, decoder, shape, x, y, z, hidden, 0) > threshold
 
 
-@inlined
-def occupied(cells, x, y, z):
+@kernel
+def occupied(voxels, blocks, lattice, x, y, z):
     """1 where there may be something at a point in −1..1; above and below the lattice is what its ends are."""
     found = np.uint8(0)
-    if (abs(x) < cells.half_width) & (abs(z) < cells.half_width):
-        up = min(max((y + cells.half_height) * cells.per_unit, 0.0), cells.voxels.shape[1] - 1.0)
-        i, j, k = int((x + cells.half_width) * cells.per_unit), int(up), int((z + cells.half_width) * cells.per_unit)
-        i, k = min(i, cells.voxels.shape[0] - 1), min(k, cells.voxels.shape[2] - 1)
-        if cells.blocks[i // BLOCK, j // BLOCK, k // BLOCK]:
-            found = cells.voxels[i, j, k]
+    if (abs(x) < lattice.half_width) & (abs(z) < lattice.half_width):
+        up = min(max((y + lattice.half_height) * lattice.per_unit, 0.0), voxels.shape[1] - 1.0)
+        i = min(int((x + lattice.half_width) * lattice.per_unit), voxels.shape[0] - 1)
+        k = min(int((z + lattice.half_width) * lattice.per_unit), voxels.shape[2] - 1)
+        j = int(up)
+        if blocks[i // BLOCK, j // BLOCK, k // BLOCK]:
+            found = voxels[i, j, k]
     return found

@@ -24,23 +24,32 @@ TILE = 16  # pixels per side that a thread takes at a time
 OPAQUE = 3e-4
 """What passes through may be neglected from here on: less than a tenth of a grey level."""
 OUTSIDE = -1000.0
-EMPTY, MAYBE, KNOWN = 0, 1, 2
-"""What is known of a sample: nothing is there; something may be; its density, and something may be."""
-BESIDE = 4
-"""Its density is known, and nothing is there, but beside it something may be."""
-
-Doubles = NDArray[np.float64]
+DEPTH, SIGMA, STATE = 0, 1, 2
+"""What is noted of a sample."""
+EMPTY, MAYBE, KNOWN_EMPTY, KNOWN = 0, 1, 2, 3
+"""States: nothing is there; something may be; and the same with the density looked up."""
 
 
 class Rays(NamedTuple):
     """One picture's rays; the grid spans −1..1."""
 
-    origin: Doubles
+    origin: NDArray[np.float64]
     """(3,)"""
-    directions: Doubles
+    directions: NDArray[np.float64]
     """(H · W, 3) per unit of depth."""
     width: int
     height: int
+
+
+class Line(NamedTuple):
+    """One ray: a point for each depth."""
+
+    x: float
+    y: float
+    z: float
+    dx: float
+    dy: float
+    dz: float
 
 
 class Steps(NamedTuple):
@@ -57,23 +66,21 @@ class Steps(NamedTuple):
 class Scratch(NamedTuple):
     """One thread's; N samples, the coarse ones first."""
 
-    features: Floats
+    samples: NDArray[np.float64]
+    """(3, N)"""
     hidden: Floats
     """(N · 32)"""
-    sigma: Doubles
-    state: NDArray[np.uint8]
-    depth: Doubles
-    weights: Doubles
-    cdf: Doubles
-    collected: Floats
-    """(32,)"""
+    weights: NDArray[np.float64]
+    """(coarse,)"""
+    cdf: NDArray[np.float64]
+    """(coarse,)"""
 
 
 class Collected(NamedTuple):
     """What the rays have met."""
 
     hidden: Floats
-    """(H · W, 32) hidden units, weighted and added up."""
+    """(H · W · 32) hidden units, weighted and added up."""
     total: Floats
     """(H · W)"""
     depth: Floats
@@ -84,77 +91,75 @@ def scratch_of(steps: Steps) -> Scratch:
     """Memory for one thread."""
     samples = steps.coarse + steps.fine
     return Scratch(
-        np.empty(LANES, np.float32), np.empty(samples * HIDDEN, np.float32), np.empty(samples),
-        np.empty(samples, np.uint8), np.empty(samples), np.empty(steps.coarse), np.empty(steps.coarse), np.empty(HIDDEN, np.float32),
-    )  # fmt: skip
+        np.empty((3, samples)), np.empty(samples * HIDDEN, np.float32), np.empty(steps.coarse), np.empty(steps.coarse)
+    )
 
 
 @kernel
 def march(counter, field, cells, rays, steps, scratch, out):
     """All rays of a picture, tile by tile."""
-    across, down = -(-rays.width // TILE), -(-rays.height // TILE)
+    grids, decoder, shape = field
+    voxels, blocks, lattice = cells
+    origin, directions, width, height = rays
+    samples, hidden, weights, cdf = scratch
+    collected, totals, depths = out
+    across, down = -(-width // TILE), -(-height // TILE)
     while True:
         tile = atomic_next(counter)
         if tile >= across * down:
             break
-        x, y = tile % across * TILE, tile // across * TILE
-        for j in range(y, min(y + TILE, rays.height)):
-            for i in range(x, min(x + TILE, rays.width)):
-                _follow(field, cells, rays, steps, scratch, out, j * rays.width + i)
+        left, top = tile % across * TILE, tile // across * TILE
+        for pixel in range(TILE * TILE):
+            i, j = left + pixel % TILE, top + pixel // TILE
+            if i >= width or j >= height:
+                continue
+            ray = j * width + i
+            dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
+            line = Line(origin[0], origin[1], origin[2], dx, dy, dz)
+            at = ray * HIDDEN
+            store(collected, at, splat16(f32(0.0)))
+            store(collected, at + LANES, splat16(f32(0.0)))
+            totals[ray], depths[ray] = 0.0, steps.near + steps.step * (steps.coarse - 0.5)
+            if _spread(voxels, blocks, lattice, line, steps, samples):
+                _weigh(grids, decoder, shape, line, steps, samples, hidden, weights)
+                _place(voxels, blocks, lattice, line, steps, samples, weights, cdf)
+                _collect(grids, decoder, shape, line, steps, samples, hidden, collected, totals, depths, ray)
 
 
 @kernel
-def _follow(field, cells, rays, steps, scratch, out, ray):
-    """One ray: both passes."""
+def _enter(voxels, blocks, lattice, line, samples, k, t):
+    """Puts sample ``k`` at depth ``t`` and gives whether something may be there."""
+    found = occupied(voxels, blocks, lattice, line.x + t * line.dx, line.y + t * line.dy, line.z + t * line.dz)
+    samples[DEPTH, k] = t
+    samples[STATE, k] = found
+    return found
+
+
+@kernel
+def _spread(voxels, blocks, lattice, line, steps, samples):
+    """Puts the first pass's samples into the middles of equal intervals; gives for how many something may be there."""
     met = 0
     for k in range(steps.coarse):
-        scratch.depth[k] = steps.near + steps.step * (k + 0.5)
-        met += _enter(cells, rays, scratch, ray, k)
-    store(scratch.collected, 0, splat16(f32(0.0)))
-    store(scratch.collected, LANES, splat16(f32(0.0)))
-    total, depth = 0.0, 0.0
-    if met:
-        _weigh(field, rays, steps, scratch, ray)
-        _place(cells, rays, steps, scratch, ray)
-        total, depth = _collect(field, rays, steps, scratch, ray)
-    for c in range(HIDDEN):
-        out.hidden[ray, c] = scratch.collected[c]
-    out.total[ray] = total
-    out.depth[ray] = depth / total if total > 0 else scratch.depth[steps.coarse - 1]
-
-
-@inlined
-def _enter(cells, rays, scratch, ray, k):
-    """Notes whether there may be something at sample ``k``, whose depth is set, and gives it."""
-    t = scratch.depth[k]
-    x, y, z = (
-        rays.origin[0] + t * rays.directions[ray, 0],
-        rays.origin[1] + t * rays.directions[ray, 1],
-        rays.origin[2] + t * rays.directions[ray, 2],
-    )
-    scratch.state[k] = occupied(cells, x, y, z)
-    return scratch.state[k]
+        met += _enter(voxels, blocks, lattice, line, samples, k, steps.near + steps.step * (k + 0.5))
+    return met
 
 
 @kernel
-def _sigma(field, rays, steps, scratch, ray, k):
+def _look(grids, decoder, shape, line, steps, samples, hidden, k):
     """The raw density of sample ``k``, looked up at most once."""
-    if scratch.state[k] < KNOWN:
-        t = scratch.depth[k]
-        x = rays.origin[0] + t * rays.directions[ray, 0]
-        y = rays.origin[1] + t * rays.directions[ray, 1]
-        z = rays.origin[2] + t * rays.directions[ray, 2]
-        sigma = evaluate(field, x, y, z, scratch.features, scratch.hidden, k * HIDDEN)
-        inside = max(abs(x), abs(z)) <= steps.half_width
-        scratch.sigma[k] = sigma if inside else OUTSIDE
-        scratch.state[k] = KNOWN if scratch.state[k] == MAYBE else BESIDE
-    return scratch.sigma[k]
+    if samples[STATE, k] < KNOWN_EMPTY:
+        t = samples[DEPTH, k]
+        x, y, z = line.x + t * line.dx, line.y + t * line.dy, line.z + t * line.dz
+        sigma = evaluate(grids, decoder, shape, x, y, z, hidden, k * HIDDEN)
+        samples[SIGMA, k] = sigma if max(abs(x), abs(z)) <= steps.half_width else OUTSIDE
+        samples[STATE, k] += KNOWN_EMPTY
+    return samples[SIGMA, k]
 
 
-@inlined
-def _dense(scratch, k):
+@kernel
+def _maybe(samples, k):
     """Whether there may be something at sample ``k``."""
-    return (scratch.state[k] == MAYBE) | (scratch.state[k] == KNOWN)
+    return (samples[STATE, k] == MAYBE) | (samples[STATE, k] == KNOWN)
 
 
 @inlined
@@ -166,23 +171,23 @@ def _alpha(low, high, length):
 
 
 @kernel
-def _weigh(field, rays, steps, scratch, ray):
+def _weigh(grids, decoder, shape, line, steps, samples, hidden, weights):
     """The weights of the first pass's intervals."""
     passed = 1.0
     for k in range(steps.coarse - 1):
         weight = 0.0
-        if passed > OPAQUE and (_dense(scratch, k) or _dense(scratch, k + 1)):
-            low, high = _sigma(field, rays, steps, scratch, ray, k), _sigma(field, rays, steps, scratch, ray, k + 1)
+        if (passed > OPAQUE) & (_maybe(samples, k) | _maybe(samples, k + 1)):
+            low = _look(grids, decoder, shape, line, steps, samples, hidden, k)
+            high = _look(grids, decoder, shape, line, steps, samples, hidden, k + 1)
             alpha = _alpha(low, high, steps.step)
             weight = alpha * passed
             passed *= 1 - alpha + SPARED
-        scratch.weights[k] = weight
+        weights[k] = weight
 
 
 @kernel
-def _place(cells, rays, steps, scratch, ray):
+def _place(voxels, blocks, lattice, line, steps, samples, weights, cdf):
     """The second pass's depths, ascending: `sampling.fine_depths` for places in the middles of equal shares."""
-    weights, cdf = scratch.weights, scratch.cdf
     count = steps.coarse - 3
     cdf[0] = 0.0
     for k in range(count):
@@ -195,33 +200,34 @@ def _place(cells, rays, steps, scratch, ray):
         while above < count and cdf[above] <= u:
             above += 1
         low, width = cdf[above - 1], cdf[above] - cdf[above - 1]
-        share = (u - low) / width if width >= SMALLEST * whole else (u - low) / whole
-        scratch.depth[steps.coarse + k] = steps.near + steps.step * (above + share)
-        _enter(cells, rays, scratch, ray, steps.coarse + k)
+        share = (u - low) / (width if width >= SMALLEST * whole else whole)
+        _enter(voxels, blocks, lattice, line, samples, steps.coarse + k, steps.near + steps.step * (above + share))
 
 
 @kernel
-def _collect(field, rays, steps, scratch, ray):
-    """Adds up what the merged samples show, from the front: coverage, and depth times coverage."""
-    samples = steps.coarse + steps.fine
+def _collect(grids, decoder, shape, line, steps, samples, hidden, collected, totals, depths, ray):
+    """Adds up what the merged samples show, from the front."""
     passed, total, depth = 1.0, 0.0, 0.0
-    coarse, fine = 0, steps.coarse
+    one, other, end = 0, steps.coarse, steps.coarse + steps.fine
     last = -1
-    while passed > OPAQUE and (coarse < steps.coarse or fine < samples):
-        if fine == samples or (coarse < steps.coarse and scratch.depth[coarse] <= scratch.depth[fine]):
-            k, coarse = coarse, coarse + 1
+    while passed > OPAQUE and (one < steps.coarse or other < end):
+        if other == end or (one < steps.coarse and samples[DEPTH, one] <= samples[DEPTH, other]):
+            k, one = one, one + 1
         else:
-            k, fine = fine, fine + 1
-        if last >= 0 and (_dense(scratch, last) or _dense(scratch, k)):
-            low, high = _sigma(field, rays, steps, scratch, ray, last), _sigma(field, rays, steps, scratch, ray, k)
-            alpha = _alpha(low, high, scratch.depth[k] - scratch.depth[last])
+            k, other = other, other + 1
+        if last >= 0 and (_maybe(samples, last) | _maybe(samples, k)):
+            low = _look(grids, decoder, shape, line, steps, samples, hidden, last)
+            high = _look(grids, decoder, shape, line, steps, samples, hidden, k)
+            alpha = _alpha(low, high, samples[DEPTH, k] - samples[DEPTH, last])
             weight = alpha * passed
             passed *= 1 - alpha + SPARED
             total += weight
-            depth += weight * (scratch.depth[k] + scratch.depth[last]) / 2
+            depth += weight * (samples[DEPTH, k] + samples[DEPTH, last]) / 2
             half = f32(weight / 2)
             for at in range(0, HIDDEN, LANES):
-                both = load16(scratch.hidden, last * HIDDEN + at) + load16(scratch.hidden, k * HIDDEN + at)
-                store(scratch.collected, at, load16(scratch.collected, at) + both * half)
+                both = load16(hidden, last * HIDDEN + at) + load16(hidden, k * HIDDEN + at)
+                store(collected, ray * HIDDEN + at, load16(collected, ray * HIDDEN + at) + both * half)
         last = k
-    return total, depth
+    if total > 0:
+        totals[ray] = total
+        depths[ray] = depth / total
