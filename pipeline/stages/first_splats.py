@@ -21,8 +21,8 @@ from pipeline.stages.view_colors import Occluder, Seen, seen_colors
 SKIN_TOLERANCE, SURFACE_TOLERANCE = 1.5e-3, 6e-3
 """Metres behind the rig's own mesh, and behind the portrait's surface, at which a point is still seen: the first tells
 lids and lips apart, the second allows for what a fit misses the portrait by."""
-SEEN = 0.3
-"""Sum of squared cosines from which a splat of hair or clothes is kept."""
+SEEN = 0.05
+"""Sum of squared cosines from which a splat of hair or clothes is kept: one slanted view is enough."""
 TRANSPARENT = (*UNSEEN, "lashes_left", "lashes_right")
 """Regions whose triangles hide nothing."""
 LINING = "inner_mouth"

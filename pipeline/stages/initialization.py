@@ -80,7 +80,9 @@ PRESETS = {
         yaws=12,
         size=384,
         splats=80_000,
-        fit=StaticFitConfig(steps=240, densification=Densification(steps=(120,), prune_steps=(200,), most=100_000)),
+        fit=StaticFitConfig(
+            steps=600, densification=Densification(steps=(150, 300, 450), prune_steps=(500,), most=100_000)
+        ),
     ),
 }
 

@@ -18,6 +18,9 @@ LEAST_COSINE = 0.2
 OPAQUE = 0.95
 """Alpha below which a pixel is not asked: it shows what lies behind as well."""
 
+SPREAD = 0.12
+"""Distance between colours 0..1 at which a view counts half."""
+
 
 @dataclass(frozen=True)
 class Occluder:
@@ -54,25 +57,46 @@ class Seen:
 
 @torch.no_grad()
 def seen_colors(points: Tensor, normals: Tensor, views: Views, occluders: Sequence[Occluder]) -> Seen:
-    """The mean colour of each point over the views that see it, by the square of the cosine to the view.
+    """The colour of each point that the views that see it agree on, by the square of the cosine to the view.
+
+    A mean, and then another in which a view counts the less the more it differs from the first (Cauchy's weight), since
+    a thin strand or the rim of glasses may hide a point and be no part of any occluder.
 
     ``points`` and unit ``normals`` (N, 3) in the world of the cameras; ``occluders`` as those cameras see them. A point
     is seen where it faces the camera, lies in the picture and on no occluder's far side.
     """
-    total, weight = torch.zeros_like(points), torch.zeros_like(points[:, 0])
+    first = _agreed(points, normals, views, occluders, None)
+    return _agreed(points, normals, views, occluders, first.colors)
+
+
+def _agreed(
+    points: Tensor, normals: Tensor, views: Views, occluders: Sequence[Occluder], around: Tensor | None
+) -> Seen:
+    """The weighted mean; with ``around`` (N, 3), colours far from it count less."""
+    total, weight, trust = torch.zeros_like(points), torch.zeros_like(points[:, 0]), torch.zeros_like(points[:, 0])
     for number, (camera, picture) in enumerate(zip(views.cameras, views.pictures, strict=True)):
-        pixels, depth = _project(points, camera)
-        cosine = _cosine(points, normals, camera)
-        slope = (1 - cosine.square()).clamp_min(0).sqrt() / cosine.clamp_min(LEAST_COSINE)
-        bias = slope * depth / float(camera.K[0, 0])  # how deep a pixel is on a slanted surface
-        visible = (cosine > LEAST_COSINE) & _inside(pixels, camera)
-        for occluder in occluders:
-            visible &= depth <= _at(occluder.depths[number], pixels) + occluder.tolerance + bias
-        sampled = _sample(picture, pixels, points)
-        share = torch.where(visible & (sampled[:, 3] > OPAQUE), cosine.square(), 0.0)
-        total += share[:, None] * sampled[:, :3]
+        colors, share = _look(points, normals, camera, picture, occluders, number)
         weight += share
-    return Seen(total / weight.clamp_min(1e-8)[:, None], weight)
+        if around is not None:
+            share = share / (1 + (colors - around).square().sum(1) / SPREAD**2)
+        total += share[:, None] * colors
+        trust += share
+    return Seen(total / trust.clamp_min(1e-8)[:, None], weight)
+
+
+def _look(
+    points: Tensor, normals: Tensor, camera: Camera, picture: Tensor, occluders: Sequence[Occluder], number: int
+) -> tuple[Tensor, Tensor]:
+    """Colours (N, 3) where one camera sees the points, and its squared cosines (N,), 0 where it does not."""
+    pixels, depth = _project(points, camera)
+    cosine = _cosine(points, normals, camera)
+    slope = (1 - cosine.square()).clamp_min(0).sqrt() / cosine.clamp_min(LEAST_COSINE)
+    bias = slope * depth / float(camera.K[0, 0])  # how deep a pixel is on a slanted surface
+    visible = (cosine > LEAST_COSINE) & _inside(pixels, camera)
+    for occluder in occluders:
+        visible &= depth <= _at(occluder.depths[number], pixels) + occluder.tolerance + bias
+    sampled = _sample(picture, pixels, points)
+    return sampled[:, :3], torch.where(visible & (sampled[:, 3] > OPAQUE), cosine.square(), 0.0)
 
 
 def _project(points: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
