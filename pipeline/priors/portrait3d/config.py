@@ -138,7 +138,7 @@ class DistillationConfig:
     def __post_init__(self) -> None:
         _within("distillation.steps", self.steps, 1, LONGEST)
         _within("distillation.size", self.size, 8, 2048)
-        _within("distillation.encoded_size", self.encoded_size, 64, 2048)
+        _within("distillation.encoded_size", self.encoded_size, 16, 2048)
         if self.encoded_size % 8:
             raise UserError(f"distillation.encoded_size is {self.encoded_size}; it must be a multiple of 8")
         _within("distillation.samples", self.samples, FEWEST_SAMPLES, 1024)
@@ -191,7 +191,7 @@ class ViewRefinementConfig:
 
     def __post_init__(self) -> None:
         _within("view_refinement.horizontal", self.horizontal, 1, 360)
-        _within("view_refinement.size", self.size, 64, 2048)
+        _within("view_refinement.size", self.size, 16, 2048)
         if self.size % 8:
             raise UserError(f"view_refinement.size is {self.size}; it must be a multiple of 8")
         _within("view_refinement.timestep", self.timestep, 1, TRAIN_TIMESTEPS - 1)

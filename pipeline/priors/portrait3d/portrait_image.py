@@ -90,7 +90,7 @@ def restored(tensors: dict[str, Tensor]) -> PortraitImage:
 
 def _paint(prompt: str, components: StableDiffusion, config: ImageConfig, seed: int, number: int) -> Tensor:
     """One picture (H, W, 3) uint8 by PLMS."""
-    painter = StableDiffusionPipeline(
+    painter: Any = StableDiffusionPipeline(
         vae=components.vae,
         text_encoder=components.text_encoder,
         tokenizer=components.tokenizer,

@@ -60,7 +60,7 @@ def refined_views(
     `Interrupted` between two batches when the journal asks to stop.
     """
     options = replace(PORTRAIT3D, coarse=config.view_samples, fine=config.view_samples)
-    ddim = DDIMScheduler.from_config(scheduler.config)
+    ddim: Any = DDIMScheduler.from_config(scheduler.config)
     strength = strength_of(ddim, config)
 
     def make(numbers: list[int]) -> Tensor:
@@ -92,9 +92,9 @@ def refined_views(
     return targets.of(range(len(cameras)), make)
 
 
-def strength_of(scheduler: DDIMScheduler, config: ViewRefinementConfig) -> float:
+def strength_of(scheduler: Any, config: ViewRefinementConfig) -> float:
     """Share of the schedule's steps that lie at the config's timestep or below it; one step at least."""
-    tried = copy.deepcopy(scheduler)
+    tried = copy.deepcopy(scheduler)  # it counts its steps
     tried.set_timesteps(config.schedule)
     return (int((tried.timesteps <= config.timestep).sum()) + 0.5) / config.schedule  # as `edit` rounds down
 
@@ -110,6 +110,9 @@ def fit_views(
     seed: int,
 ) -> TriGrid:
     """A tri-grid whose views are more like ``targets`` (C, 3, H, W) in 0..1 where it covers them.
+
+    The coverage that weighs the differences carries no gradient here. In the published code it does, so that what
+    differs may also vanish: a start that is far from the targets dissolves.
 
     Raises `Interrupted` when the journal asks to stop, and `UserError` when a gradient is no finite number.
     """
@@ -127,7 +130,7 @@ def fit_views(
         camera = cropped(cameras[number], left, top, config.patch)
         rays = generator(seed, VIEW_FIT, training.done, "rays")
         seen = render(training.trigrid(), painter, camera, options, draws=rays)
-        loss = config.weight * ((seen.image - target).square() * seen.mask).mean()
+        loss = config.weight * ((seen.image - target).square() * seen.mask.detach()).mean()
         training.step(loss)
         journal.step(
             Progress(VIEW_FIT, training.done, steps, {"views": float(loss.detach())}), shown(seen.image), training.state
