@@ -185,7 +185,7 @@ def test_only_what_a_view_sees_takes_its_colour():
 def test_presets_are_valid_and_wrong_values_are_told():
     assert PRESETS["published"].steps == 3000
     assert len(PRESETS["published"].pitches) * PRESETS["published"].yaws == 120
-    assert PRESETS["quick"].steps < 600
+    assert PRESETS["quick"].steps < 1000
     with pytest.raises(UserError, match="sh_degree of the initialization is 4"):
         InitializationConfig("x", sh_degree=4)
     with pytest.raises(UserError, match="pitches of the initialization"):
