@@ -19,6 +19,7 @@ MODULES = (
     "speech",
     "guidance",
     "generator",
+    "reconstruction",
     "initialization",
     "visitors",
 )

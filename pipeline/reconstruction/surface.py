@@ -157,7 +157,9 @@ class _Grid:
         """Ask for all points of ``blocks`` (B, 3); (B, 5, 5, 5) whether each is inside."""
         offsets = _indices((BLOCK + 1,) * 3)
         points = np.ravel_multi_index(tuple((blocks[:, None] * BLOCK + offsets).reshape(-1, 3).T), self.shape)
-        lacking = np.unique(points[~known.ravel()[points]])
+        asked = np.zeros(known.size, bool)
+        asked[points] = True
+        lacking = np.flatnonzero(asked & ~known.ravel())
         values.ravel()[lacking] = self.ask(np.stack(np.unravel_index(lacking, self.shape), 1).astype(np.float32))
         known.ravel()[lacking] = True
         return (values.ravel()[points] > self.level).reshape(-1, *(BLOCK + 1,) * 3)
