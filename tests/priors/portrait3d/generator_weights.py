@@ -24,5 +24,5 @@ def small_generator(seed: int = 0) -> Portrait3DGenerator:
 
 
 def generator_state(size: GeneratorSize = SMALL, seed: int = 0) -> dict[str, Tensor]:
-    """What ``G_ema`` of a ``model_512.pkl`` holds, for `PUBLISHED` with its names and shapes (146 MB)."""
+    """What ``G_ema`` of a ``model_512.pkl`` holds, for `PUBLISHED` with its names and shapes (152 MB)."""
     return published_state(Portrait3DGenerator(size).draw(generator(seed, "generator weights")))
