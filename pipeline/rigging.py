@@ -64,7 +64,7 @@ def rig(
     ``models``: what this machine has where None. Raises `Interrupted` when the journal says so, and `UserError` for a
     source or a head that cannot be used.
     """
-    models = models or portrait_models()
+    models = models or portrait_models(device=device)
     with torch.enable_grad():
         made = initialize(
             static.source, head, config, journal, detector=models.detector, parser=models.parser, device=device

@@ -114,6 +114,22 @@ def killed(forge: Forge, run: Path, done: int, seconds: float) -> str:
     return f"{state.status} in {state.phase or 'nothing yet'} {state.step}, {state.done} of {state.total} ({code})"
 
 
+def killed_in(forge: Forge, run: Path, phase: str, step: int) -> None:
+    """Kill a run as soon as it is in a phase, so many steps in."""
+    from pipeline.jobs import RunFolder
+
+    def is_there() -> bool:
+        state = RunFolder(run).state()
+        assert state.status != "finished", f"it ended before it was killed in {phase}"
+        return state.status == "running" and state.phase == phase and state.step >= step
+
+    pid = forge.start(run)
+    while not is_there():
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    forge.wait()
+
+
 def tiny_run(folder: Path, checkpoint: Path) -> Path:
     """A run of every phase over the tiny checkpoint."""
     from pipeline.jobs import RunConfig, RunFolder
