@@ -21,6 +21,7 @@ MODULES = (
     "generator",
     "reconstruction",
     "initialization",
+    "portrait3d",
     "visitors",
 )
 
