@@ -18,7 +18,7 @@ gr.set_static_paths([WEB, VIEWER_WEB])  # once, as in viewer.component
 ON_LOAD = """
 const root = (window.gradio_config && window.gradio_config.root) || '';
 const events = {};
-for (const [name, event] of [['open', 'select'], ['stop', 'stop'], ['use', 'use'], ['retry', 'retry']]) {
+for (const [name, event] of Object.entries({open: 'select', stop: 'stop', use: 'use', rig: 'rig', retry: 'retry'})) {
   events[name] = () => trigger(event);
 }
 import(root + props.module).then(({mount}) => mount(element, props, watch, events));
@@ -38,6 +38,8 @@ class Card(GradioModel):
     """As `picture_url` tells it; empty for none."""
     missing: str = ""
     """Why a press cannot open it here; empty when it can."""
+    still: str = ""
+    """What it takes to put it on a rig, which a press offers; empty for one that opens at once."""
 
 
 class Source(GradioModel):
@@ -74,8 +76,9 @@ class Cards(ScriptedHTML):
 
     The value is a `CardsView`; pictures are files that the page serves. Events: ``select`` when a card that opens is
     pressed, ``stop`` when it is pressed again before its head is there, ``use`` for the prompt of one that does not
-    open, ``retry`` after a source failed. Which card it was stands in ``document.galleryChoice`` (an id) for the
-    event's ``js``; the place's ``cards.mark(id, busy)`` shows which one is on the stage or on its way there.
+    open, ``rig`` to put one that stands still on a rig, ``retry`` after a source failed. Which card it was stands in
+    ``document.galleryChoice`` (an id) for the event's ``js``; the place's ``cards.mark(id, busy)`` shows which one is
+    on the stage or on its way there.
     """
 
     data_model = CardsView

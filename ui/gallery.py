@@ -15,6 +15,7 @@ from pipeline.gallery import Entry, builtin
 from pipeline.gallery.added import AddedGallery, strangers_hub
 from pipeline.gallery.datasets import GALLERIES_VARIABLE
 from pipeline.gallery.hub_gallery import HubGallery, galleries_folder, hub_galleries
+from pipeline.gallery.portrait3d import Portrait3DSource
 from pipeline.hub.client import Hub
 from pipeline.importing import import_avatar
 from pipeline.recipe import Recipe
@@ -34,6 +35,10 @@ MOST_GALLERIES = 64
 """Data sets that visitors added, remembered by this process."""
 MOST_DATASETS = 8
 """Data sets that one visitor may add."""
+PORTRAIT_SUFFIX = ".pth"
+STANDS_STILL = "this head stands still: it must be put on a rig first, which takes a while; "
+ON_THE_PAGE = STANDS_STILL + "press its card in the Gallery, or call /rig_card"
+AS_A_FILE = STANDS_STILL + "give the file under Refine, at 'A portrait instead of a sentence'"
 ENTRY = "entry.txt"
 """In the work folder of an opened head: the id of its entry."""
 
@@ -107,6 +112,24 @@ def open_entry(
     return Created(shown.id, shown.shown, f"{shown.about}\n\n{attribution(entry_id)}", shown.glb)
 
 
+def stands_still(entry: Entry) -> bool:
+    """Whether it is a portrait that must be put on a rig before it can be opened."""
+    return entry.source == Portrait3DSource.name
+
+
+def fetch_portrait(entry_id: str, report: Report, cancel: Cancel) -> tuple[Path, str]:
+    """The file of a portrait of the gallery, and whom it shows.
+
+    Raises `UserError` for another head, one that cannot be drawn here, and a Hub that cannot give it.
+    """
+    entry = _hub_entry(entry_id)
+    if not stands_still(entry):
+        raise UserError(f"{entry_id[:120]!r} needs no rig; open it")
+    if entry.missing:
+        raise UserError(entry.missing)
+    return _download(entry_id, report, cancel, 1.0), entry.prompt
+
+
 def entry_of(workshop: Workshop, avatar_id: str) -> str:
     """Id of the entry that an open head came from; empty for one that came otherwise. Raises `UserError`."""
     try:
@@ -117,6 +140,8 @@ def entry_of(workshop: Workshop, avatar_id: str) -> str:
 
 def open_file(workshop: Workshop, file: Path, person: str, report: Report) -> Created:
     """Read an avatar that somebody brings; it is theirs from now on. Raises `UserError` for a file that is none."""
+    if file.suffix.lower() == PORTRAIT_SUFFIX:
+        raise UserError(AS_A_FILE)
     report(0.2, "Reading the file")
     imported = import_avatar(file)
     report(0.6, "Packing it for the browser")
@@ -166,16 +191,23 @@ def _fetched(entry_id: str, report: Report, cancel: Cancel) -> Path:
     entry = _hub_entry(entry_id)
     if entry.missing:
         raise UserError(entry.missing)
+    if stands_still(entry):
+        raise UserError(ON_THE_PAGE)
     if source_of(entry_id) == "animportrait3d" and os.environ.get("SPACE_ID"):
         raise UserError(NOT_SENT)
-
-    def count(done: int, total: int) -> None:
-        report(0.05 + 0.65 * (done / total if total else 0), f"Downloading {megabytes(done, total)}")
-
-    fetched = _gallery(entry_id).fetch(entry_id, count, cancel)
+    fetched = _download(entry_id, report, cancel, 0.7)
     if source_of(entry_id).startswith("dataset/"):
         return fetched  # an avatar folder, checked
     return imported_folder(fetched, entry_id, report, cancel)
+
+
+def _download(entry_id: str, report: Report, cancel: Cancel, share: float) -> Path:
+    """What the Hub has of a head; it is ``share`` of all that there is to report."""
+
+    def count(done: int, total: int) -> None:
+        report(0.05 + (share - 0.05) * (done / total if total else 0), f"Downloading {megabytes(done, total)}")
+
+    return _gallery(entry_id).fetch(entry_id, count, cancel)
 
 
 def megabytes(done: int, total: int) -> str:

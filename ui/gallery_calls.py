@@ -27,6 +27,7 @@ from ui.gallery import (
     prompt_of,
     read_recipe,
     source_of,
+    stands_still,
 )
 from ui.gallery_refresh import Refresher
 from ui.gallery_tab import view
@@ -81,14 +82,15 @@ class GalleryCalls:
             key: 32 hexadecimal digits that only you know; lists also what was made with it.
 
         Returns:
-            JSON, for each head: id, prompt, source, licence, seed (null where it was not made here), and missing, a
-            sentence on why it cannot be opened here (empty when it can).
+            JSON, for each head: id, prompt, source, licence, seed (null where it was not made here), still (whether it
+            must be put on a rig by /rig_card before it can be opened), and missing, a sentence on why it cannot be
+            opened here (empty when it can).
         """
         with sentences():
             return [
                 {
                     "id": entry.id, "prompt": entry.prompt, "source": source_of(entry.id), "licence": entry.licence,
-                    "seed": entry.seed, "missing": entry.missing,
+                    "seed": entry.seed, "still": stands_still(entry), "missing": entry.missing,
                 }
                 for entry in entries(self.workshop, person_of(key, request))
             ]  # fmt: skip

@@ -9,11 +9,13 @@ import gradio as gr
 
 from pipeline.gallery import Entry, builtin
 from ui.cards import Card, Cards, CardsView, Source, picture_url
-from ui.gallery import TITLES, picture_folders, source_of
+from ui.gallery import TITLES, picture_folders, source_of, stands_still
 from ui.gallery_refresh import Refresher
+from ui.run_portraits import cost_words
 from ui.sentences import capitalised
 
 NOTHING_OF_YOURS = "Nothing of yours yet: make one under Create, or open a file below."
+STILL = "This head stands still. To make it move, its file (151 MB) is fetched and a rig is fitted to it. "
 NOTHING_FROM_THE_HUB = "Nothing of it is on this machine yet: it comes from the Hub when the Hub can be reached."
 
 
@@ -24,7 +26,7 @@ def gallery_tab() -> dict[str, Any]:
     with gr.Accordion("Open a file, or add a Hub data set", open=False, elem_id="gallery-add"):
         file = gr.File(
             label="A .zip of an avatar: ours, or AnimPortrait3D's",
-            file_types=[".zip"],
+            file_types=[".zip", ".pth"],
             elem_id="gallery-file",
             height=92,
         )
@@ -42,6 +44,7 @@ def gallery_tab() -> dict[str, Any]:
 
 def view(entries: Sequence[Entry], hub_sources: Sequence[str], refresher: Refresher) -> CardsView:
     """What the cards show of these entries; ``hub_sources`` also count when they hold nothing."""
+    cost = STILL + cost_words().replace("**", "")
     cards = [
         Card(
             id=entry.id,
@@ -50,6 +53,7 @@ def view(entries: Sequence[Entry], hub_sources: Sequence[str], refresher: Refres
             licence=entry.licence,
             picture=picture_url(entry.preview),
             missing=capitalised(entry.missing) if entry.missing else "",
+            still=cost if stands_still(entry) and not entry.missing else "",
         )
         for entry in entries
     ]

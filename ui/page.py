@@ -17,6 +17,7 @@ from ui.library_calls import LibraryCalls
 from ui.making import Report
 from ui.people import person_of
 from ui.place import place_panel
+from ui.portrait_cards import wire_portrait_cards
 from ui.publish import publish_part, wire_publish
 from ui.result import result_bar
 from ui.runs import Runs
@@ -77,6 +78,7 @@ def build_page(workshop: Workshop, runs: Runs) -> gr.Blocks:
         refined = RunsWiring(runs, refining, {**stage, "entry_id": gallery.entry_id})
         finished = refined.wire(page, runs_place, [gallery_place, create_place, animate_place])
         opening.append(gallery.open_after(finished))
+        opening.append(wire_portrait_cards(runs, gallery, refined, opening))
         clicks = [making["make"].click, making["prompt"].submit, making["dice"].click]
         gr.on(clicks, None, cancels=[greeting, *opening], **QUIET)  # the last press wins
         gallery.unmark(clicks)

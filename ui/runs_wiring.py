@@ -94,6 +94,10 @@ class RunsWiring:
         chosen("config", calls.on_config, tab["config"]).success(None, js=SAVE.format("run-config"))
         return chosen("open", calls.on_open, self.stage["entry_id"])
 
+    def follow(self, event: Any) -> None:
+        """Show the run whose id ``event`` put into ``run_id``, and drive it where the GPU is lent for minutes."""
+        self._then_advance(self._then_look(event))
+
     def _then_look(self, event: Any) -> Any:
         """Show the run that this was about."""
         return event.success(self.calls.on_look, [self.stage["key"], self.tab["run_id"]], self.shown, **QUIET)

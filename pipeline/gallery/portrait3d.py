@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.avatar_folder import MOST_PROMPT_BYTES, as_prompt
+from pipeline.errors import UserError
 from pipeline.gallery.source import HEAD_ID, Described
 from pipeline.gallery.thumbnails import LARGEST_PICTURE, SUFFIXES, Layout
 from pipeline.hub.client import Hub
@@ -18,14 +19,12 @@ from pipeline.hub.line import Cancel, Progress
 from pipeline.hub.listing import HubFile, Listing
 from pipeline.hub.remote_zip import RemoteZip
 from pipeline.hub.repositories import PORTRAIT3D_GALLERY, Repository
+from pipeline.priors.portrait3d.weights import find_painter
 
 LARGEST_TRIGRID = 512 << 20
 """Bytes; the 37.7 million numbers of one have 151 MB."""
 NAME = re.compile(r"(?P<id>[^_]+)[_-](?P<what>.+)")
-NEEDS_DECODER = (
-    "only the picture and the prompt can be used here: to draw the head takes the decoder of Portrait3D, "
-    "which is not part of this version"
-)
+ONLY_SHOWN = "only the picture and the prompt can be used here: "
 
 
 class Portrait3DSource:
@@ -37,7 +36,12 @@ class Portrait3DSource:
     layout: Layout = "single"
 
     def missing(self) -> str:
-        return NEEDS_DECODER
+        """The decoder, where it is not here; with it a head can be put on a rig, which takes minutes."""
+        try:
+            find_painter()
+        except UserError as error:
+            return ONLY_SHOWN + str(error)
+        return ""
 
     def parts(self, listing: Listing) -> dict[str, tuple[HubFile, ...]]:
         return {file.path: (file,) for file in listing.files if file.path.lower().endswith(".zip")}

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from ui.cards import Card, Cards, CardsView, Source, picture_url
 
 HARMFUL = "<img src=x onerror=alert(1)> ${alert(2)} {{alert(3)}}"
-COUNT = 120
+COUNT, STILL = 120, 50
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         Card(id=name, source="builtin", prompt=prompt, licence="CC0-1.0", picture=pictured)
         for name, prompt in named.items()
     ]
+    cards[STILL].still = "It takes a while."
     cards.append(
         Card(id="portrait3d/1", source="portrait3d", prompt=HARMFUL, licence="CC-BY-4.0", missing="No decoder.")
     )
@@ -39,7 +40,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with gr.Blocks() as demo:
         shown = Cards(CardsView(cards=cards, sources=sources), label="cards")
         told = gr.Textbox(label="told", elem_id="told")
-        for event in ("select", "stop", "use", "retry"):
+        for event in ("select", "stop", "use", "rig", "retry"):
             js = f"() => '{event} ' + document.galleryChoice"
             getattr(shown, event)(None, None, told, js=js)
         gr.Button("Fewer").click(lambda: fewer, None, shown)
@@ -136,3 +137,15 @@ def test_only_pictures_near_the_sight_are_fetched_and_each_is_told_in_words(card
     first = cards.get_by_role("img", name="head number 0 with curls")
     expect(first).to_have_attribute("loading", "lazy")
     cards.wait_for_function("document.querySelector('.cards-place img').naturalWidth === 32")
+
+
+def test_one_that_stands_still_tells_what_a_rig_takes_before_it_starts(cards):
+    card = cards.locator(".card").nth(STILL)
+    expect(card.locator(".tag")).to_have_text("Portrait")
+    card.click()
+    dialog = cards.locator(".card-dialog")
+    expect(dialog).to_contain_text("It takes a while.")
+    dialog.get_by_role("button", name="Put it on a rig").click()
+    expect(dialog).to_be_hidden()
+    expect(cards.locator("#told textarea, #told input").first).to_have_value(f"rig builtin/{STILL}")
+    expect(card).to_have_attribute("aria-busy", "true")

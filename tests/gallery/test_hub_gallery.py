@@ -108,7 +108,7 @@ def test_portrait3d_heads_of_every_shard(trigrids):
         f"portrait3d/{head:03d}": f"head number {head:03d}" for head in range(4)
     }
     assert {entry.licence for entry in entries} == {"CC-BY-4.0"}
-    assert all("decoder of Portrait3D" in entry.missing for entry in entries)
+    assert all("Portrait3D's decoder" in entry.missing for entry in entries)
     assert all(colour(entry)[2] > 100 for entry in entries)
 
 

@@ -5,7 +5,7 @@ import {element} from '../../viewer/web/dom.js';
 const ALL = 'all';
 const DOUBLE_CLICK = 600; // milliseconds in which a second press means nothing
 
-/** `props.value` is {cards, sources} as ui/cards.py writes it; `watch` as gr.HTML gives it; `events`: open, stop, use, retry. */
+/** `props.value` is {cards, sources} as ui/cards.py writes it; `watch` as gr.HTML gives it; `events`: open, stop, use, rig, retry. */
 export function mount(node, props, watch, events) {
   const place = node.querySelector('.cards-place');
   const cards = place.cards = new Cards(place, events);
@@ -58,7 +58,7 @@ class Cards {
     const origin = `${this.sources.get(card.source)?.title ?? card.source} · ${card.licence}`;
     const button = element('button', {type: 'button', class: 'card', tabindex: -1, title: card.prompt, onclick: () => this.choose(card)},
       picture(card), element('span', {class: 'prompt'}, card.prompt), element('span', {class: 'origin'}, origin));
-    if (card.missing) button.append(element('span', {class: 'tag'}, 'Preview'));
+    if (card.missing || card.still) button.append(element('span', {class: 'tag'}, card.missing ? 'Preview' : 'Portrait'));
     return {card, text, button, node: element('li', {}, button), words: `${card.prompt} ${origin}`.toLowerCase()};
   }
 
@@ -132,7 +132,7 @@ class Cards {
     }
     this.pressed = performance.now();
     document.galleryChoice = card.id;
-    if (card.missing) {
+    if (card.missing || card.still) {
       this.explain(card);
       return;
     }
@@ -159,14 +159,16 @@ class Cards {
 
   explain(card) {
     const use = () => { this.dialog.close(); this.events.use(); };
+    const rig = () => { this.dialog.close(); this.mark(card.id, true); this.events.rig(); };
+    const actions = [element('button', {type: 'button', onclick: use}, 'Use this prompt'), element('button', {type: 'button', onclick: () => this.dialog.close()}, 'Close')];
+    if (card.still) actions.unshift(element('button', {type: 'button', onclick: rig}, 'Put it on a rig'));
+    actions[0].className = 'main';
     this.dialog.setAttribute('aria-label', card.prompt);
     this.dialog.replaceChildren(picture(card),
       element('p', {class: 'prompt'}, card.prompt),
       element('p', {class: 'origin'}, `${this.sources.get(card.source)?.title ?? card.source} · ${card.licence}`),
-      element('p', {class: 'missing'}, card.missing),
-      element('div', {class: 'actions'},
-        element('button', {type: 'button', class: 'main', onclick: use}, 'Use this prompt'),
-        element('button', {type: 'button', onclick: () => this.dialog.close()}, 'Close')));
+      element('p', {class: 'missing'}, card.missing || card.still),
+      element('div', {class: 'actions'}, ...actions));
     this.dialog.showModal();
   }
 

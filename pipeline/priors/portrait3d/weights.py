@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-import os
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import UserError
@@ -73,9 +73,15 @@ def _in_model_folders() -> list[Path]:
 
 def _is(path: Path, kind: str) -> bool:
     """Whether the names that every such file holds are in this one, without reading it as anything."""
-    with reading(path), open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size == 0 or (kind == DECODER and size > LARGEST_DECODER):
-            return False
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return all(content.find(mark) >= 0 for mark in MARKS[kind])
+    with reading(path):
+        state = path.stat()
+    if state.st_size == 0 or (kind == DECODER and state.st_size > LARGEST_DECODER):
+        return False
+    return _holds(path, kind, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(4096)
+def _holds(path: Path, kind: str, size: int, changed: int) -> bool:
+    """Looked up once for a file as it is: its ``size`` and the time at which it ``changed`` belong to the question."""
+    with reading(path), open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return all(content.find(mark) >= 0 for mark in MARKS[kind])
