@@ -15,6 +15,7 @@ from pipeline.priors.portrait3d.fast_rendering import FastRenderer
 from pipeline.priors.portrait3d.rendering import ANIMPORTRAIT3D, Rendering, RenderOptions, density, render
 from pipeline.priors.portrait3d.trigrid import HALF_SIDE, TriGrid
 from pipeline.reconstruction.multiview import Observed, Surface, Views
+from pipeline.reconstruction.smoothing import smooth
 from pipeline.reconstruction.surface import decimate, extract_surface
 from pipeline.rendering.mesh import vertex_normals
 from pipeline.stages.cameras import PORTRAIT_EXTENT, PORTRAIT_FOV, PORTRAIT_PIVOT, PORTRAIT_RADIUS, Orbit
@@ -58,13 +59,13 @@ class TriGridSource:
 
     @torch.no_grad()
     def surface(self) -> Surface:
-        """Where the raw density is 15, cut off where the renderer crops, coloured as just below the surface.
+        """Where the raw density is 15, cut off where the renderer crops, smoothed, coloured as just below the surface.
 
         Raises `UserError` for a portrait of nobody: one that is nowhere, or everywhere, dense.
         """
         half = self._options.scale * torch.tensor([self._options.crop, HALF_SIDE, self._options.crop])
         half = half.to(self._trigrid.ws.device)
-        found = decimate(extract_surface(self._density, -half, half, self._cells, LEVEL))
+        found = decimate(smooth(extract_surface(self._density, -half, half, self._cells, LEVEL)))
         below = 2 * self._options.scale * HALF_SIDE / self._cells
         points = found.vertices - below * vertex_normals(found.vertices, found.faces)
         return Surface(found.vertices, found.faces, torch.cat([self._color(some) for some in points.split(POINTS)]))

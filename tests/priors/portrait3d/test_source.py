@@ -56,7 +56,7 @@ def test_the_surface_is_where_the_relief_ends(source):
     surface = source.surface()
     first, second = relief.inside(surface.vertices)
     assert torch.minimum(first, second).abs().median() < 2e-3
-    assert torch.minimum(first, second).abs().quantile(0.95) < 0.01
+    assert torch.minimum(first, second).abs().quantile(0.95) < 0.015  # smoothed over cells of 0.033
     normals = vertex_normals(surface.vertices, surface.faces)
     thick = first + second > 0.2
     assert (normals[thick & (second > first), 2] > 0).float().mean() > 0.97
