@@ -31,8 +31,11 @@ from pipeline.stages.view_colors import Seen
 
 NEIGHBOURS = 8
 """Seen splats from which an unseen one takes its colour."""
-LEAST_WEIGHT = 0.5
-"""Sum of squared cosines from which the pictures decide a colour: one view half from the front."""
+LEAST_SHARE = 0.15
+"""Of what the best seen splats weigh, from which the pictures decide a colour: folds of lids and lips show themselves
+in few of them, and slantwise."""
+BEST = 0.9
+"""Quantile of the weights that counts as well seen."""
 GAIN = (0.25, 3.0)
 """By how much the prior's colour of unseen skin is brought to the portrait's, at least and at most."""
 HANGING_SHARE = 0.12
@@ -84,7 +87,7 @@ def painted(avatar: SplatAvatar, seen: Seen) -> Tensor:
     Hidden parts of an eyeball take the colours that the seen part has as far from the gaze, since an eye looks the same
     all round; hidden skin keeps the prior's shading in the tone of its seen neighbours; the mouth stays as it is.
     """
-    known = seen.weight > LEAST_WEIGHT
+    known = seen.weight > LEAST_SHARE * seen.weight.quantile(BEST).clamp_min(1e-6)
     prior = (SH_C0 * avatar.sh.detach()[:, 0] + 0.5).clamp(0, 1)
     colors = torch.where(known[:, None], seen.colors, prior)
     rig, face = avatar.rig, avatar.face.long()

@@ -27,6 +27,12 @@ def small_avatar() -> SplatAvatar:
     return thinned(build_avatar(understand(PROMPT, 1).attributes), SPLATS, INNER)
 
 
+@functools.lru_cache(1)
+def dressed_avatar() -> SplatAvatar:
+    """A built head with hair and clothes."""
+    return thinned(build_avatar(understand("a man with short black hair", 2).attributes), 25_000, 4000)
+
+
 def thinned(whole: SplatAvatar, splats: int, inner: int) -> SplatAvatar:
     """Some of an avatar's splats, ``inner`` each of eyes and mouth, enlarged to close the gaps."""
     draws = torch.Generator().manual_seed(0)

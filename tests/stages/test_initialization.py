@@ -13,7 +13,6 @@ from pipeline.avatar import Layer
 from pipeline.errors import UserError
 from pipeline.geometry import axis_angle_to_matrix, quaternion_to_matrix
 from pipeline.heads.anny import AnnyHead
-from pipeline.priors.procedural import build_avatar, understand
 from pipeline.reconstruction.avatar_source import AvatarSource
 from pipeline.reconstruction.head_fit import HeadFit
 from pipeline.reconstruction.multiview import Part, Similarity, Views
@@ -25,7 +24,7 @@ from pipeline.stages.journal import Journal
 from pipeline.stages.splat_sampling import Points
 from pipeline.stages.static_fit import StaticFitConfig
 from pipeline.stages.view_colors import Occluder, seen_colors
-from tests.stages.small import thinned
+from tests.stages.small import dressed_avatar
 
 SIZE = 96
 CONFIG = InitializationConfig(
@@ -67,7 +66,7 @@ class Moved:
 
 @pytest.fixture(scope="module")
 def avatar():
-    return thinned(build_avatar(understand("a man with short black hair", 2).attributes), 25_000, 4000)
+    return dressed_avatar()
 
 
 @pytest.fixture(scope="module")
