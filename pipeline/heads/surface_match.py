@@ -128,6 +128,7 @@ def connected_pieces(faces: Ids, count: int) -> Ids:
 
 
 def _barycentrics(triangles: Array, points: Array) -> Array:
-    weights = points_to_barycentric(triangles, points, method="cross")
+    with np.errstate(invalid="ignore", divide="ignore"):  # of triangles without area
+        weights = points_to_barycentric(triangles, points, method="cross")
     weights = np.clip(np.nan_to_num(weights, nan=1 / 3, posinf=1 / 3, neginf=1 / 3), 0, 1)
     return weights / weights.sum(1, keepdims=True).clip(1e-12)

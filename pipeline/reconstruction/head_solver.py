@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.reconstruction.head_models import HeadModel
 from pipeline.reconstruction.landmark_term import LandmarkTerm
-from pipeline.reconstruction.posed_head import Parameters, derivatives, in_world, prior, stepped, world_vertices
+from pipeline.reconstruction.posed_head import Parameters, derivatives, free, in_world, prior, stepped, world_vertices
 from pipeline.reconstruction.surface_term import Partners
 
 Array = NDArray[np.float64]
@@ -65,10 +65,12 @@ def descend(problem: Problem, now: Parameters, steps: int) -> Parameters:
     for _ in range(steps):
         middle = in_world(now, problem.model.span.mean.mean(0))
         matrix, wanted = problem.normal_equations(now, middle)
-        before = cost
+        rows = np.flatnonzero(free(problem.model, now, wanted))
+        inner, before = matrix[np.ix_(rows, rows)], cost
         while damping < LARGEST_DAMPING:
-            damped = matrix + damping * np.diag(np.diag(matrix) + 1e-9)
-            there = stepped(problem.model, now, np.linalg.solve(damped, wanted), middle)
+            step = np.zeros(len(wanted))
+            step[rows] = np.linalg.solve(inner + damping * np.diag(np.diag(inner) + 1e-9), wanted[rows])
+            there = stepped(problem.model, now, step, middle)
             cost = problem.cost(there)
             if cost <= before:
                 now, damping = there, damping / 10

@@ -110,6 +110,17 @@ def prior(model: HeadModel, now: Parameters) -> tuple[Array, Array]:
     return np.concatenate([np.zeros(PLACE - 1), [SCALE_DEVIATION**-2], deviations**-2.0]), values
 
 
+def free(model: HeadModel, now: Parameters, pull: Array) -> NDArray[np.bool_]:
+    """(P,) which parameters a step may change: none that is at a limit and would be pulled (P,) beyond it."""
+    first = PLACE + len(now.coefficients)
+    towards = pull[first : first + len(now.moves)]
+    least, greatest = model.move_limits
+    stuck = ((now.moves <= least) & (towards < 0)) | ((now.moves >= greatest) & (towards > 0))
+    allowed = np.ones(len(pull), bool)
+    allowed[first : first + len(now.moves)] = ~stuck
+    return allowed
+
+
 def _shaped(span: Span, now: Parameters) -> Array:
     """(N, 3) before the jaw turns."""
     values, directions = [now.coefficients, now.moves], [span.modes, span.moves]

@@ -20,12 +20,13 @@ Array = NDArray[np.float64]
 
 PITCHES = (-0.25, 0.0, 0.25)
 YAWS = (-0.3, 0.0, 0.3)
-SIZES = (0.92, 1.08)
-"""Turns in radians about the eyes, and factors, of the starts that are tried."""
-ROUNDS: tuple[tuple[float, float], ...] = (*((0.06, 0.02),) * 3, *((0.03, 0.008),) * 4)
-"""Of each round: the longest way to a partner, and what the mean head may miss it by; metres."""
+"""Turns in radians about the eyes of the starts that are tried."""
+WHOLE_ROUNDS: tuple[tuple[float, float], ...] = (*((0.08, 0.03),) * 5, *((0.05, 0.02),) * 4)
+"""Of each round with all skin: the longest way to a partner, and what the mean head may miss it by; metres."""
+FACE_ROUNDS: tuple[tuple[float, float], ...] = ((0.03, 0.008),) * 4
+"""The same with the face, which then decides."""
 POINTS = 350
-"""Vertices of the face that decide."""
+"""Vertices of either."""
 FAR = 0.01
 """Metres from which a vertex is simply off."""
 
@@ -33,22 +34,26 @@ FAR = 0.01
 def best_start(model: HeadModel, skin: Skin, scan: Scan, place: Parameters) -> Parameters:
     """The mean person, moved, turned and scaled from the best of several starts about ``place`` onto the scan."""
     rigid = _rigid(model)
-    face = np.intersect1d(skin.vertices, np.unique(model.faces[model.regions["face"]]))
-    chosen = face[:: max(1, len(face) // POINTS)]
-    some = Skin(skin.faces, chosen, np.ones(len(chosen)))
+    in_face = np.isin(skin.vertices, model.faces[model.regions["face"]])
+    whole, face = _thinned(skin, np.ones(len(in_face), bool)), _thinned(skin, in_face)
     eyes = in_world(place, _eyes(model))
     found = []
-    for pitch, yaw, size in itertools.product(PITCHES, YAWS, SIZES):
+    for pitch, yaw in itertools.product(PITCHES, YAWS):
         turn = axis_angle_to_matrix(torch.tensor([pitch, yaw, 0.0], dtype=torch.float64)).numpy()
-        now = at_rest(
-            rigid.span, size * place.scale, turn @ place.rotation, size * turn @ (place.translation - eyes) + eyes
-        )
-        for reach, noise in ROUNDS:
-            rows = partners(some, world_vertices(rigid.span, now), scan, reach, noise)
-            now = descend(Problem(rigid, None, rows), now, 1)
-        found.append((_misses(some, world_vertices(rigid.span, now), scan), now))
+        now = at_rest(rigid.span, place.scale, turn @ place.rotation, turn @ (place.translation - eyes) + eyes)
+        for some, rounds in ((whole, WHOLE_ROUNDS), (face, FACE_ROUNDS)):
+            for reach, noise in rounds:
+                rows = partners(some, world_vertices(rigid.span, now), scan, reach, noise)
+                now = descend(Problem(rigid, None, rows), now, 1)
+        found.append((_misses(face, world_vertices(rigid.span, now), scan), now))
     best = min(found, key=lambda each: each[0])[1]
-    return replace(at_rest(model.span, best.scale, best.rotation, best.translation))
+    return at_rest(model.span, best.scale, best.rotation, best.translation)
+
+
+def _thinned(skin: Skin, chosen: NDArray[np.bool_]) -> Skin:
+    rows = np.flatnonzero(chosen)
+    rows = rows[:: max(1, len(rows) // POINTS)]
+    return Skin(skin.faces, skin.vertices[rows], skin.weights[rows])
 
 
 def _rigid(model: HeadModel) -> HeadModel:
