@@ -14,9 +14,10 @@ from torch import Tensor
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
-from pipeline.reconstruction.multiview import Surface
+from pipeline.reconstruction.multiview import Surface, Views
 from pipeline.reconstruction.normal_predictor import load_normal_predictor
 from pipeline.reconstruction.normal_refinement import NormalRefinement, refine_by_normals
+from pipeline.reconstruction.predicted_normals import key_rows, refine_by_pictures
 from pipeline.rendering.mesh import interpolate, rasterize_mesh, vertex_normals
 from pipeline.stages.cameras import Orbit
 from pipeline.stages.journal import Interrupted, Journal, Progress, State
@@ -129,6 +130,40 @@ def test_normals_that_are_no_numbers_are_told(true: Surface, plain: Surface) -> 
     normals, alphas = shown(true)
     with pytest.raises(UserError, match="not finite in step 1"):
         refine_by_normals(plain, CAMERAS, normals * torch.nan, alphas, NormalRefinement(steps=2), Journal())
+
+
+def test_key_views_are_level_and_from_all_round() -> None:
+    polars = (70.0, 90.0, 110.0)
+    cameras = [ORBIT.camera(yaw, polar, 32) for polar in polars for yaw in range(0, 360, 15)]
+    rows = key_rows(cameras)
+    assert len(rows) == 8
+    assert rows == list(range(24, 48, 3))
+    assert key_rows(cameras[24:30]) == list(range(6))
+
+
+def test_pictures_refine_a_surface_once(true: Surface, plain: Surface, tmp_path: Path) -> None:
+    normals, alphas = shown(true)
+    pictures = (torch.cat([normals / 2 + 0.5, alphas[..., None]], -1) * 255).round().to(torch.uint8)
+    views = Views(tuple(CAMERAS), pictures)
+    asked: list[Tensor] = []
+
+    def predictor(images: Tensor) -> Tensor:
+        """Sees normals in pictures that are painted with them, on white where there is nothing."""
+        asked.append(images)
+        return images.float() / 127.5 - 1
+
+    class Keeps(Journal):
+        def folder(self, phase: str) -> Path:
+            return tmp_path
+
+    config = NormalRefinement(steps=8)
+    refined = refine_by_pictures(plain, views, predictor, config, Keeps())
+    assert degrees_off(refined, true) < 0.9 * degrees_off(plain, true)
+    assert len(asked) == 1
+    assert (asked[0][alphas[key_rows(CAMERAS)] == 0] == 255).all()
+    again = refine_by_pictures(plain, views, predictor, config, Keeps())
+    assert len(asked) == 1
+    assert torch.equal(again.vertices, refined.vertices)
 
 
 def tiny_marigold() -> MarigoldNormalsPipeline:
