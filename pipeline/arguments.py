@@ -159,7 +159,7 @@ def _add_portrait(verb: argparse.ArgumentParser) -> None:
         "--prior", choices=("procedural", "portrait3d"), help="what makes the start of the PROMPT (default procedural)"
     )
     start.add_argument("--views", choices=VIEWS, help="how thoroughly it is rigged (default: as the device allows)")
-    start.add_argument("--landmarks", metavar="M", help="model that finds facial landmarks: owner/name, or a folder")
+    start.add_argument("--landmarks", metavar="M", help="face mesh that finds landmarks: an .onnx file, or owner/name")
     start.add_argument("--parser", metavar="M", help="model that tells hair from skin: owner/name, or a folder")
 
 

@@ -19,8 +19,14 @@ HAIR = {
 }
 CLOTHING = {"tshirt": "{} t-shirt", "suit": "{} suit"}
 BEARDS = {"stubble": "stubble", "full": "full {} beard"}
-MAKERS = {"animportrait3d": "Made by AnimPortrait3D", "procedural": "Made by another version"}
+MAKERS = {
+    "animportrait3d": "Made by AnimPortrait3D", "procedural": "Made by another version",
+    "portrait3d": "A portrait of Portrait3D on a rig", "avatar": "The look of another head on a new rig",
+    "views": "Rigged from views",
+}  # fmt: skip
 """Prior → who made a head that came without attributes."""
+NAMELESS = "A portrait"
+"""Title of a head that came without a sentence."""
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Unicode's embeddings, overrides and isolates of writing directions."""
 GREYING = 0.2
@@ -29,7 +35,7 @@ GREYING = 0.2
 
 def about(recipe: Recipe, splats: int) -> str:
     """Markdown on a head; the visitor's own words are escaped."""
-    lines = [f"**{plain(in_one_line(recipe.prompt))}**"]
+    lines = [f"**{plain(in_one_line(recipe.prompt)) or NAMELESS}**"]
     if recipe.attributes:
         lines.append(capitalised(", ".join(person(recipe.attributes))))
     lines += [plain(capitalised(note)) for note in recipe.notes]

@@ -50,9 +50,9 @@ class RunConfig:
     initialization: InitializationConfig | None = None
     """How the static head is rigged. None, and no portrait: the start is the procedural prior's, rigged as it comes."""
     landmarks: str = ""
-    """What detects landmarks: a folder or a repository of the Hub; empty takes what is on the machine."""
+    """What detects landmarks, as `portrait_models` takes it; empty takes what is on the machine."""
     parser: str = ""
-    """What tells skin, hair and clothes apart, as ``landmarks``."""
+    """What tells skin, hair and clothes apart, likewise."""
     seed: int = 0
     attributes: dict[str, str] = field(default_factory=dict)
     """Overrides what the sentence says."""
@@ -103,6 +103,8 @@ class RunConfig:
         portrait: PortraitFile | None = None,
         from_text: bool = False,
         initialization: str | None = None,
+        landmarks: str = "",
+        parser: str = "",
         seed: int = 0,
         threads: int | None = None,
         **others: Any,
@@ -129,6 +131,8 @@ class RunConfig:
             portrait=portrait,
             text_to_trigrid=replace(Portrait3DConfig().scaled(num_steps_scale), seed=seed) if from_text else None,
             initialization=_initialization(initialization, seed) if is_rigged else None,
+            landmarks=_absolute(landmarks),
+            parser=_absolute(parser),
             seed=seed,
             num_steps_scale=num_steps_scale,
             threads=torch.get_num_threads() if threads is None else threads,
@@ -190,9 +194,9 @@ class RunConfig:
 
 
 def _absolute(model: str) -> str:
-    """A folder's name that holds wherever the run is gone on with; a repository's as it is."""
+    """The name of a folder or file that holds wherever the run is gone on with; a repository's as it is."""
     place = Path(model).expanduser()
-    return str(place.absolute()) if place.is_dir() else model
+    return str(place.absolute()) if model and place.exists() else model
 
 
 def _initialization(name: str | None, seed: int) -> InitializationConfig:

@@ -39,6 +39,7 @@ def check_request(config: RunConfig, start_is_there: bool = False) -> None:
     is checked when it is described (`pipeline.jobs.starting`).
     """
     from pipeline.pipeline_checks import check_inputs
+    from pipeline.portrait_models import check_models
     from pipeline.pretrained import sources_of  # diffusers' pipelines take seconds to import
     from pipeline.priors import ProceduralPrior
 
@@ -53,6 +54,8 @@ def check_request(config: RunConfig, start_is_there: bool = False) -> None:
         find_model(config.head)
     if config.diffuses:
         sources_of(config.model, config.controlnet or None, recipe=config.recipe or None)
+    if config.initialization is not None:
+        check_models(config.landmarks, config.parser)
     device_of(config)
 
 
