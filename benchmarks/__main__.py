@@ -18,6 +18,7 @@ MODULES = (
     "viewer",
     "speech",
     "guidance",
+    "trigrid",
     "generator",
     "reconstruction",
     "initialization",

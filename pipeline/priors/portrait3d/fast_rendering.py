@@ -15,8 +15,7 @@ from pipeline.priors.portrait3d.kernel_rays import KernelRays
 from pipeline.priors.portrait3d.rendering import Rendering, RenderOptions, rendering_of
 from pipeline.priors.portrait3d.trigrid import TriGrid
 
-VOXELS = 160
-"""Voxels of the lattice across the portrait: each is 2.6 pixels of the finest level, and brings its neighbours."""
+FEWEST_VOXELS = 64
 FOG = 5e-4
 """What empty space may hide of all that lies behind it: less than an eighth of a grey level."""
 
@@ -29,11 +28,19 @@ class FastRenderer:
     """
 
     @torch.no_grad()
-    def __init__(self, trigrid: TriGrid, painter: Painter, options: RenderOptions, *, voxels: int = VOXELS) -> None:
-        """``voxels`` of the lattice across the portrait, a multiple of 8. Raises `UserError` as `fuse` does."""
+    def __init__(
+        self, trigrid: TriGrid, painter: Painter, options: RenderOptions, *, voxels: int | None = None
+    ) -> None:
+        """``voxels`` of the lattice across the portrait, a multiple of 8; by default each has 1.6 pixels of the finest
+        level. What is thinner, and more than a voxel away from anything else, may be missed.
+
+        Raises `UserError` as `fuse` does.
+        """
         self._painter, self._ws = painter, trigrid.ws
         rays = KernelRays if trigrid.ws.device.type == "cpu" else CompactRays
-        self._rays = rays(fuse(trigrid), painter, options, voxels, _threshold(options))
+        fused = fuse(trigrid)
+        across = voxels or max(FEWEST_VOXELS, fused.side // 2)
+        self._rays = rays(fused, painter, options, across, _threshold(options))
 
     @torch.no_grad()
     def render(self, camera: Camera) -> Rendering:

@@ -155,15 +155,10 @@ def _march(
     depths, order = torch.cat([depths, more], dim=1).sort(dim=1)
     sigma = torch.cat([sigma, more_sigma], dim=1).gather(1, order)
     share = shares(depths, sigma)
-    back = torch.empty_like(order).scatter_(
-        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
-    )
-    of_sample = share.samples.gather(1, back)
-    coarse, fine = of_sample.split((options.coarse, options.fine), dim=1)
-    collected = torch.einsum("rn,rnc->rc", coarse, hidden.to(coarse)) + torch.einsum(
-        "rn,rnc->rc", fine, more_hidden.to(fine)
-    )
+    of_sample = share.samples.gather(1, order.argsort(dim=1))
     with torch.autocast(origin.device.type, enabled=False):
+        coarse, fine = of_sample[:, None].split((options.coarse, options.fine), dim=2)
+        collected = (coarse @ hidden.to(coarse) + fine @ more_hidden.to(fine))[:, 0]
         return painter.colors(collected, share.total), share.total, share.depth, share.entropy
 
 

@@ -119,6 +119,21 @@ def test_only_what_may_be_dense_is_looked_at() -> None:
     assert not occupied[(radius > 0.2) & (radius < 0.23)].any()
 
 
+@pytest.mark.parametrize("make", [with_kernels, with_torch])
+def test_a_strand_two_pixels_wide_is_not_lost(make) -> None:
+    trigrid, painter = ball((64,))  # dense where feature 0 is below 0.15²
+    level = torch.zeros_like(trigrid.levels[0])
+    level[:, 0, :3] = 3 * 0.06
+    level[:, 0, :3, :, 21:23] = 0.0
+    trigrid = TriGrid((level,), trigrid.ws)
+    camera = sampled_camera(90, 90, 48)
+    with torch.no_grad():
+        expected = render(trigrid, painter, camera, PORTRAIT3D)
+    found = make(trigrid, painter, PORTRAIT3D, 32).render(camera)  # voxels as large, in pixels, as usual
+    torch.testing.assert_close(found.alpha, expected.alpha, atol=2e-3, rtol=0)
+    assert 0.005 < (expected.alpha > 0.9).float().mean() < 0.2
+
+
 def test_a_picture_that_shows_nothing_is_empty() -> None:
     trigrid, painter = ball((8, 32))
     away = sampled_camera(90, 90, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline.camera import Camera
 from pipeline.priors.portrait3d import rendering
 from pipeline.priors.portrait3d.cameras import ANIMPORTRAIT3D_ORBIT, PORTRAIT3D_ORBIT, sampled_camera
 from pipeline.priors.portrait3d.rendering import ANIMPORTRAIT3D, PORTRAIT3D, RenderOptions, density, rays, render
+from pipeline.priors.portrait3d.sampling import shares
 from pipeline.priors.portrait3d.trigrid import TriGrid
 from tests.priors.portrait3d import slow_reference
 from tests.priors.portrait3d.scenes import RADIUS, ball, ball_density, random_scene, slab, slab_density
@@ -155,6 +157,28 @@ def test_gradients_do_not_depend_on_the_chunks() -> None:
         found.append(torch.autograd.grad(picture.image.sum(), levels[0])[0])
     torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-4)
     assert found[0].abs().max() > 1e-3
+
+
+def test_the_decoder_may_compute_in_half_precision() -> None:
+    trigrid, painter = random_scene((4,))
+    levels = tuple(level.requires_grad_() for level in trigrid.levels)
+    camera = sampled_camera(90, 90, 4)
+    exact = render(trigrid, painter, camera, FEW)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = render(trigrid, painter, camera, FEW)
+    assert found.image.dtype == found.alpha.dtype == torch.float32
+    torch.testing.assert_close(found.alpha, exact.alpha, atol=0.02, rtol=0)
+    assert 0 < (found.features - exact.features).abs().max() < 0.05 * exact.features.abs().max()
+    assert torch.autograd.grad(found.image.sum(), levels)[0].abs().max() > 1e-3
+
+
+def test_entropy_is_that_of_the_weights() -> None:
+    depths, sigma = torch.tensor([[0.0, 0.5, 1.0, 2.0]]), torch.tensor([[-3.0, 2.0, 1.0, 4.0]])
+    weights = slow_reference.weights(depths[0].tolist(), sigma[0].tolist())
+    bits = [-w * math.log2(w) - (1 - w) * math.log2(1 - w) for w in weights]
+    assert shares(depths, sigma).entropy.item() == pytest.approx(sum(bits) / 3, abs=1e-5)
+    nothing = torch.full((1, 4), -1000.0)
+    assert shares(depths, nothing).entropy.item() == pytest.approx(0, abs=1e-3)
 
 
 def _integrated(camera: Camera, raw_density: object) -> tuple[Tensor, Tensor]:
