@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.jobs import RunConfig, RunFolder, RunState, new_id
+from pipeline.jobs.config import PortraitFile
 from tests.jobs.fake import fake_config
 
 
@@ -73,6 +74,37 @@ def test_a_recipe_becomes_a_run_of_this_place(monkeypatch, tmp_path):
         RunConfig.of("a man", resolution=100)
     with pytest.raises(UserError, match="recipe is 'x'; it is one of animportrait3d"):
         RunConfig.of("a man", recipe="x")
+
+
+def test_a_run_of_the_first_version_still_goes_on(run):
+    values = json.loads((run.path / "config.json").read_text())
+    for name in ("portrait", "text_to_trigrid", "initialization", "landmarks", "parser"):
+        del values[name]
+    (run.path / "config.json").write_text(json.dumps(values | {"version": 1}))
+    assert run.config() == fake_config()
+
+
+def test_phases_of_the_start_come_before_those_of_the_refinement():
+    config = RunConfig.of("a man", from_text=True, num_steps_scale=0.1, initialization="quick", model="o/m")
+    names = [name for name, _ in config.phases]
+    assert names[:4] == ["inversion", "sds", "view_fit", "initialization"]
+    assert names[4:] == [phase.name for phase in config.refinement.phases]
+    assert config.total == sum(steps for _, steps in config.phases)
+    assert RunConfig.from_json(config.to_json()) == config
+
+
+PORTRAIT = PortraitFile("trigrid", {"000.pth": "0" * 64})
+
+
+def test_a_portrait_alone_needs_neither_a_sentence_nor_a_diffusion_model():
+    config = RunConfig.of("", refine=False, portrait=PORTRAIT, initialization="published")
+    assert (config.prompt, config.model, config.controlnet, config.recipe) == ("", "", "", "")
+    assert config.phases == (("initialization", config.initialization.steps),)
+    assert RunConfig.from_json(config.to_json()) == config
+    with pytest.raises(UserError, match="prompt of the run is ''"):
+        RunConfig.of("", portrait=PORTRAIT)
+    with pytest.raises(UserError, match="it takes one of them"):
+        RunConfig.of("a man", portrait=PORTRAIT, from_text=True)
 
 
 def test_a_damaged_state_leaves_the_run_resumable(run):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.priors.procedural import understand
-from pipeline.recipe import Recipe
+from pipeline.recipe import Origin, Recipe
 from ui.about import about, person
 
 
@@ -47,3 +47,11 @@ def test_what_was_not_understood_is_told_and_never_markup():
 def test_a_prompt_from_elsewhere_stays_one_bold_line():
     told = about(recipe(" a man\n\nwith \u202eglasses "), 5)
     assert told.startswith("**a man with glasses**\n")
+
+
+def test_a_portrait_on_a_rig_says_what_it_is_also_without_a_sentence():
+    rigged = Recipe.rigged("", 0, "portrait3d", Origin({"000.pth": "0" * 64}, "quick", 240, {}), ["no landmarks"])
+    told = about(rigged, 5000)
+    assert told.startswith("**A portrait**\n")
+    assert "No landmarks" in told
+    assert told.endswith("A portrait of Portrait3D on a rig · 5,000 splats")
