@@ -12,6 +12,7 @@ from pipeline.priors.portrait3d.compact_rays import CompactRays
 from pipeline.priors.portrait3d.decoder import Painter
 from pipeline.priors.portrait3d.fused import fuse
 from pipeline.priors.portrait3d.kernel_rays import KernelRays
+from pipeline.priors.portrait3d.occupancy import BLOCK
 from pipeline.priors.portrait3d.rendering import Rendering, RenderOptions, rendering_of
 from pipeline.priors.portrait3d.trigrid import TriGrid
 
@@ -39,7 +40,7 @@ class FastRenderer:
         self._painter, self._ws = painter, trigrid.ws
         rays = KernelRays if trigrid.ws.device.type == "cpu" else CompactRays
         fused = fuse(trigrid)
-        across = voxels or max(FEWEST_VOXELS, fused.side // 2)
+        across = voxels or max(FEWEST_VOXELS, -(-fused.side // (2 * BLOCK)) * BLOCK)
         self._rays = rays(fused, painter, options, across, _threshold(options))
 
     @torch.no_grad()
