@@ -21,6 +21,8 @@ from pipeline.errors import UserError
 from pipeline.reconstruction.geometric_parts import geometric_parts
 from pipeline.reconstruction.head_fit import HeadFit, fit_head
 from pipeline.reconstruction.multiview import LandmarkDetector, Observed, Parser, Similarity, Source, Surface, Views
+from pipeline.reconstruction.normal_refinement import NormalPredictor, NormalRefinement
+from pipeline.reconstruction.predicted_normals import refine_by_pictures
 from pipeline.reconstruction.voting import vote
 from pipeline.stages.config import Densification
 from pipeline.stages.first_splats import Portrait, first_splats
@@ -51,6 +53,8 @@ class InitializationConfig:
     """At the start, about; densification adds up to ``fit.densification.most``."""
     sh_degree: int = 0
     """Of view-dependent colour, 0 to 3; the published avatars have 3, which a browser does not draw."""
+    normals: NormalRefinement = field(default_factory=NormalRefinement)
+    """How the surface is refined where a network sees normals."""
     fit: StaticFitConfig = field(default_factory=StaticFitConfig)
 
     def __post_init__(self) -> None:
@@ -104,6 +108,7 @@ def initialize(
     *,
     detector: LandmarkDetector | None = None,
     parser: Parser | None = None,
+    normals: NormalPredictor | None = None,
     device: torch.device | None = None,
     fit: HeadFitter = fit_head,
 ) -> Initialized:
@@ -112,6 +117,7 @@ def initialize(
     Args:
         detector, parser: of landmarks and of parts, for sources that know neither; without them the head is fitted to
             the surface alone, and parts are told by where they lie on it.
+        normals: sees them in pictures, so that the surface is refined by them; without it the surface stays as it is.
         device: where the splats are optimised; everything before runs on the CPU.
         fit: lays the head over the source.
 
@@ -121,6 +127,8 @@ def initialize(
     """
     views = _views(source, config, journal)
     surface = _surface(source, journal)
+    if normals is not None:
+        surface = refine_by_pictures(surface, views, normals, replace(config.normals, seed=config.seed), journal)
     head = fit(kind, *_landmarks(source, views, detector), surface, None)
     for note in head.notes:
         journal.note(note)

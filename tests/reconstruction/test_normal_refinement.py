@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,19 +13,21 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from pipeline.avatar import SplatAvatar
+from pipeline.camera import Camera
 from pipeline.errors import UserError
 from pipeline.reconstruction.multiview import Surface, Views
 from pipeline.reconstruction.normal_predictor import load_normal_predictor
 from pipeline.reconstruction.normal_refinement import NormalRefinement, refine_by_normals
 from pipeline.reconstruction.predicted_normals import key_rows, refine_by_pictures
-from pipeline.rendering.mesh import interpolate, rasterize_mesh, vertex_normals
+from pipeline.rendering.mesh import Fragments, interpolate, rasterize_mesh, vertex_normals
 from pipeline.stages.cameras import Orbit
+from pipeline.stages.initialization import InitializationConfig, initialize
 from pipeline.stages.journal import Interrupted, Journal, Progress, State
 from tests.tiny_checkpoint import tiny_components
 
 ORBIT = Orbit(torch.zeros(3), torch.zeros(3), 4.0, 40.0, 4.0)
 CAMERAS = [ORBIT.camera(yaw, polar, 96) for polar in (55.0, 115.0) for yaw in range(30, 390, 60)]
-VIEWMATS, KS = torch.stack([c.viewmat for c in CAMERAS]), torch.stack([c.K for c in CAMERAS])
+VIEWMATS = torch.stack([camera.viewmat for camera in CAMERAS])
 
 
 def bumps(points: Tensor) -> Tensor:
@@ -50,10 +52,15 @@ def plain(true: Surface) -> Surface:
 
 def shown(surface: Surface) -> tuple[Tensor, Tensor]:
     """Normals (C, H, W, 3) in camera space and alphas (C, H, W)."""
-    fragments = rasterize_mesh(surface.vertices, surface.faces, VIEWMATS, KS, 96, 96)
+    fragments = _fragments(surface, CAMERAS)
     world = interpolate(fragments, surface.faces, vertex_normals(surface.vertices, surface.faces), 0.0)
     turned = torch.einsum("chwi,cji->chwj", world, VIEWMATS[:, :3, :3]) * torch.tensor([1.0, -1.0, -1.0])
     return torch.nn.functional.normalize(turned, dim=-1), (fragments.face >= 0).float()
+
+
+def _fragments(surface: Surface, cameras: Sequence[Camera]) -> Fragments:
+    viewmats, Ks = (torch.stack([getattr(camera, name) for camera in cameras]) for name in ("viewmat", "K"))
+    return rasterize_mesh(surface.vertices, surface.faces, viewmats, Ks, 96, 96)
 
 
 def degrees_off(surface: Surface, true: Surface) -> float:
@@ -164,6 +171,40 @@ def test_pictures_refine_a_surface_once(true: Surface, plain: Surface, tmp_path:
     again = refine_by_pictures(plain, views, predictor, config, Keeps())
     assert len(asked) == 1
     assert torch.equal(again.vertices, refined.vertices)
+
+
+def test_a_rigged_start_is_fitted_to_the_refined_surface(true: Surface, plain: Surface) -> None:
+    class Ball:
+        """A source whose pictures are painted with its normals."""
+
+        orbit = ORBIT
+
+        def look(self, cameras) -> Views:
+            asked = Views(tuple(cameras), torch.zeros(len(cameras), 96, 96, 4, dtype=torch.uint8))
+            asked.pictures[..., 3] = 255 * (_fragments(true, cameras).face >= 0)
+            return asked
+
+        def surface(self) -> Surface:
+            return plain
+
+        def landmarks(self, cameras) -> None:
+            return None
+
+    class Fitted(Exception):
+        pass
+
+    fitted: list[Surface] = []
+
+    def fit(kind, observed, cameras, surface, start):
+        fitted.append(surface)
+        raise Fitted
+
+    config = InitializationConfig(
+        "small", yaws=6, pitches=(70.0, 90.0, 110.0), size=96, normals=NormalRefinement(steps=15)
+    )
+    with pytest.raises(Fitted):
+        initialize(Ball(), "anny", config, Journal(), normals=lambda images: torch.zeros(*images.shape[:3], 3), fit=fit)
+    assert distance(fitted[0], true) < 0.8 * distance(plain, true)
 
 
 def tiny_marigold() -> MarigoldNormalsPipeline:
