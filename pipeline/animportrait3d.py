@@ -165,7 +165,7 @@ class AnimPortrait3DPipeline(SavedPipeline):
         prompts = list(prompt) if isinstance(prompt, list | tuple) else [prompt]
         seed = seed if generator is None else generator.initial_seed() % 2**32
         check_inputs(prompts, seed)
-        check_portrait(portrait, prompts, attributes, refine)
+        check_portrait(portrait, prompts, attributes, initialization, refine)
         if journal is not None and len(prompts) > 1:
             raise UserError(f"a journal keeps one refinement, and there are {len(prompts)} prompts; give one of them")
         config = refinement_config(recipe, num_steps_scale, resolution, negative_prompt, seed)

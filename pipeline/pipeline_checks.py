@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pipeline.errors import UserError
+from pipeline.stages.initialization import PRESETS
 
 DIFFUSION = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 """Components without which nothing is refined; the ControlNet is one more for recipes that condition it."""
@@ -32,7 +33,9 @@ def check_inputs(prompts: list[str], seed: int) -> None:
         raise UserError(f"seed is {seed}; it must be between 0 and {2**32 - 1}")
 
 
-def check_portrait(portrait: Any, prompts: list[str], attributes: dict[str, str] | None, refine: bool) -> None:
+def check_portrait(
+    portrait: Any, prompts: list[str], attributes: dict[str, str] | None, initialization: str, refine: bool
+) -> None:
     """Raise `UserError` for what does not go with a portrait."""
     if portrait is None:
         return
@@ -40,6 +43,8 @@ def check_portrait(portrait: Any, prompts: list[str], attributes: dict[str, str]
         raise UserError(f"there are one portrait and {len(prompts)} prompts; give one prompt, or none")
     if attributes:
         raise UserError("attributes change what the procedural prior makes; leave them out, or the portrait")
+    if initialization not in PRESETS:
+        raise UserError(f"initialization is {initialization!r}; it is one of {', '.join(PRESETS)}")
     if refine and not prompts[0].strip():
         raise UserError("the prompt is empty; a refinement is guided by it, so say who the portrait shows")
 

@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from pipeline import AnimPortrait3DPipeline, UserError
+from pipeline.avatar_folder import save_avatar_folder
+from pipeline.heads.anny import AnnyHead
 from pipeline.recipe import Recipe
+from pipeline.reconstruction.avatar_source import AvatarSource
+from pipeline.stages.initialization import PRESETS
+from pipeline.stages.super_dense import super_dense
+from tests.jobs import rigged
 
 PROMPT = "a bald man in a black t-shirt"
 
@@ -75,3 +81,43 @@ def test_saved_pipeline_loads(pipe, tmp_path):
 def test_bad_input_is_one_sentence(pipe, prompt, seed, sentence):
     with pytest.raises(UserError, match=sentence):
         pipe(prompt, seed=seed)
+
+
+def test_a_portrait_is_put_on_a_rig(monkeypatch, tmp_path):
+    rigged.quickly(monkeypatch)
+    monkeypatch.setitem(PRESETS, "quick", rigged.CONFIG)
+    told = []
+    output = AnimPortrait3DPipeline()(
+        portrait=rigged.write_head(tmp_path / "head"), seed=5, callback_on_step_end=lambda *step: told.append(step[1:3])
+    )
+    assert told == [(index, "initialization") for index in range(rigged.STEPS)]
+    recipe = output.recipes[0]
+    assert (recipe.prompt, recipe.prior, recipe.seed) == (rigged.PROMPT, "avatar", 5)
+    assert recipe.notes == [rigged.NOTE]
+    save_avatar_folder(output.avatars[0], recipe, tmp_path / "rigged")
+
+
+def test_interrupted_while_a_portrait_is_rigged_there_is_no_head(monkeypatch, tmp_path):
+    rigged.quickly(monkeypatch)
+    monkeypatch.setitem(PRESETS, "quick", rigged.CONFIG)
+
+    def stop(pipe, index, name, told):
+        pipe.interrupt = index == 2
+
+    output = AnimPortrait3DPipeline()(
+        "a man", portrait=AvatarSource(super_dense(AnnyHead().rig, 1)), callback_on_step_end=stop
+    )
+    assert output.avatars == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"prompt": ["a man", "a woman"]}, "one portrait and 2 prompts"),
+        ({"attributes": {"hair.style": "bob"}}, "attributes change what the procedural prior makes"),
+        ({"initialization": "perfect"}, "initialization is 'perfect'; it is one of published, quick"),
+    ],
+)
+def test_what_does_not_go_with_a_portrait_is_told(options, told, tmp_path):
+    with pytest.raises(UserError, match=told):
+        AnimPortrait3DPipeline()(portrait=tmp_path, **options)

@@ -33,9 +33,9 @@ DATA_CENTRE_TERAFLOPS = 65.0
 """Of the card that a job on Hugging Face gets unless another is chosen."""
 TEXT_TERAFLOP = 30 * 60 * 75.0
 """From a sentence to a tri-grid: half an hour on an RTX 4090 (Portrait3D, section 4.2)."""
-FITTING_SECONDS = 30.0
+FITTING_SECONDS = 60.0
 """To find the surface of a portrait and lay a head over it, on a CPU in any case."""
-VIEW_SECONDS, STEP_SECONDS = {"cpu": 0.6, "gpu": 0.1}, {"cpu": 0.25, "gpu": 0.02}
+VIEW_SECONDS, STEP_SECONDS = {"cpu": 1.2, "gpu": 0.1}, {"cpu": 0.3, "gpu": 0.02}
 """To look at a portrait once, and of a step of its optimisation, of 512 × 512 pixels."""
 GPU_TERAFLOPS = 5.0
 """From which on a place is one with a GPU."""

@@ -86,7 +86,7 @@ def _portrait_parts() -> dict[str, Any]:
         file_count="multiple",
         file_types=[".pth", ".ckpt", ".pkl"],
         elem_id="portrait-files",
-        height=112,
+        height=92,
     )
     who = gr.Textbox(label="Who is it?", placeholder="may stay empty", lines=1, max_lines=4, elem_id="portrait-prompt")
     gr.Markdown(cost_words(), elem_id="portrait-cost")

@@ -28,6 +28,7 @@ from pipeline.stages.super_dense import super_dense
 STEPS = 6
 CONFIG = InitializationConfig("small", yaws=3, pitches=(70.0, 100.0), size=64, fit=StaticFitConfig(steps=STEPS))
 PROMPT = "a grey man"
+NOTE = "the head was known beforehand"
 
 
 def write_head(folder: Path) -> Path:
@@ -61,8 +62,7 @@ def _surface() -> Surface:
 def _known_fit(kind, observed, cameras, surface, start) -> HeadFit:
     head = AnnyHead()
     rest = torch.zeros(1, len(head.rig.expressions)), torch.zeros(1, len(head.rig.joints), 3)
-    told = f"seen by {len(cameras)} cameras"
-    return HeadFit(head.rig, head.template_points, *rest, Similarity(1.0, torch.eye(3), torch.zeros(3)), (told,))
+    return HeadFit(head.rig, head.template_points, *rest, Similarity(1.0, torch.eye(3), torch.zeros(3)), (NOTE,))
 
 
 def first_splats(head, portrait, splats, sh_degree, seed) -> FirstSplats:

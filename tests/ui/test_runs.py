@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,21 +12,27 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
+import psutil
 import pytest
 from PIL import Image
 from starlette.datastructures import Headers
 
 from pipeline.errors import UserError
 from pipeline.jobs.folder import RunFolder
-from pipeline.jobs.hf_jobs import Seen
+from pipeline.jobs.hf_jobs import Seen, command_for_own_machine
 from pipeline.jobs.state import RunState
+from pipeline.portraits import portrait_in
 from pipeline.recipe import Refinement
 from tests.hub.folders import write_free
+from tests.jobs import rigged
+from tests.jobs.rigged import write_head
 from ui import run_jobs, run_line, runs_calls
 from ui import runs as ui_runs
 from ui.people import person_of
 from ui.run_cost import Computing
 from ui.run_job_calls import RunJobCalls
+from ui.run_models import are_here
+from ui.run_portraits import start_portrait_run
 from ui.run_request import cost_words, run_config
 from ui.run_words import card_of
 from ui.runs import Runs
@@ -495,3 +502,45 @@ def test_a_sentence_that_is_not_understood_starts_nothing(runs, calls):
     with pytest.raises(gr.Error, match="Nothing in the prompt describes a person"):
         calls.on_start("xyzzy", key=KEY)
     assert runs.of(MINE) == []
+
+
+@pytest.fixture
+def head(tmp_path):
+    """The folder of an avatar, as a portrait that is quick to make."""
+    return write_head(tmp_path / "head")
+
+
+def test_a_portrait_is_put_on_a_rig_as_a_run_of_its_own(runs, calls, workers, head):
+    run = start_portrait_run(runs, MINE, head)
+    assert workers == [run.id]
+    shutil.rmtree(head)  # the run has a copy
+    assert (portrait_in(run.folder.source, "avatar").path / "config.json").is_file()
+    assert run.config.portrait.files.keys() == {"config.json", "diffusion_pytorch_model.safetensors"}
+    card = card_of(runs, run)
+    assert card.title == rigged.PROMPT
+    assert card.recipe == "The look of another head on the free head"
+    run.folder.write_state(
+        replace(run.state, status="running", phase="views_2", pid=os.getpid()).worked_on_by(psutil.Process())
+    )
+    assert card_of(runs, runs.find(run.id, MINE)).step == "Looking at the portrait from all around"
+    run.folder.write_state(
+        replace(run.state, status="running", phase="initialization", step=3, steps=6).worked_on_by(psutil.Process())
+    )
+    assert card_of(runs, runs.find(run.id, MINE)).step == "Fitting the splats: step 3 of 6"
+    assert run_jobs.seconds_of_run(run.config, 0.08) > 60
+    assert are_here(run.config)
+    words = command_for_own_machine(run.config)
+    assert "--portrait avatar --views quick" in words
+    assert "--refine" not in words
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [([], "there is none"), (["a.pth", "b.pth"], "a.pth, b.pth"), (["d.ckpt"], "d.ckpt"), (["a.pth"], "decoder")],
+)
+def test_files_that_are_no_portrait_are_told(calls, workers, tmp_path, files, told):
+    for name in files:
+        (tmp_path / name).touch()
+    with pytest.raises(gr.Error, match=told):
+        calls.on_rig([str(tmp_path / name) for name in files], "", KEY)
+    assert calls.on_runs(KEY) == []
