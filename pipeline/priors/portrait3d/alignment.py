@@ -27,6 +27,8 @@ LEAST_CONFIDENCE = 0.3
 STEPS = 30
 DAMPING, SOFTER, HARDER = 1e-3, 0.3, 4.0
 """Levenberg and Marquardt's: at first, after a step that helped, and after one that did not."""
+SMALLEST_GAIN = 1e-12
+"""Of the mean squared distance, in squared widths of the frame, beyond which no more steps are worth it."""
 MOST_TURN = math.radians(80.0)
 """Yaw or pitch of a face that landmarks can be found on."""
 
@@ -103,10 +105,13 @@ def _solve(points: Tensor, pixels: Tensor, weights: Tensor, size: int) -> Placem
         damped = normal + damping * torch.diag(normal.diagonal() + 1e-12)
         then = now - torch.linalg.solve(damped, jacobian.T @ misfit)
         tried = residuals(then)
-        if tried.square().sum() < misfit.square().sum() and then[:2].abs().max() < MOST_TURN:
-            now, misfit, damping = then, tried, damping * SOFTER
-        else:
+        gain = misfit.square().sum() - tried.square().sum()
+        if gain <= 0 or then[:2].abs().max() >= MOST_TURN:
             damping *= HARDER
+            continue
+        now, misfit, damping = then, tried, damping * SOFTER
+        if gain < SMALLEST_GAIN * size**2 * weights.sum():
+            break
     yaw, pitch, log_scale, roll, right, down = now.tolist()
     error = float((misfit.square().sum() / weights.sum()).sqrt()) / math.exp(log_scale)
     return Placement(yaw, pitch, log_scale, roll, (right, down), error)

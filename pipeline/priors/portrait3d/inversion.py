@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.camera import Camera
-from pipeline.priors.portrait3d.cameras import from_vector, to_vector
+from pipeline.priors.portrait3d.cameras import PORTRAIT3D_ORBIT, from_vector, to_vector
 from pipeline.priors.portrait3d.config import INVERSION, InversionConfig
 from pipeline.priors.portrait3d.decoder import LATENT
 from pipeline.priors.portrait3d.generator import Portrait3DGenerator
@@ -55,7 +55,7 @@ def invert(
     projected = project(
         _Picture(generator, camera, config, tuple(maps)),
         picture.to(device),
-        spread(generator, camera, config),
+        spread(generator, config),
         tuple(maps.values()),
         compare,
         config,
@@ -74,13 +74,14 @@ def inverted_trigrid(generator: Portrait3DGenerator, inverted: Inverted) -> TriG
 
 
 @torch.no_grad()
-def spread(generator: Portrait3DGenerator, camera: Camera, config: InversionConfig) -> Spread:
-    """Where the generator's latents for this camera lie."""
+def spread(generator: Portrait3DGenerator, config: InversionConfig) -> Spread:
+    """Where the generator's latents for people who look at the camera lie."""
+    front = to_vector(PORTRAIT3D_ORBIT.camera(90.0, 90.0, 1))
     noise = torch.randn(config.mean_samples, LATENT, generator=draws_for(config.mean_seed, INVERSION, "mean"))
     device = next(generator.parameters()).device
     parts = []
     for part in noise.to(device).split(MAPPED_AT_ONCE):
-        parts.append(generator.mapping(part, to_vector(camera).to(device).expand(len(part), -1)))
+        parts.append(generator.mapping(part, front.to(device).expand(len(part), -1)))
     return Spread.of(torch.cat(parts))
 
 

@@ -23,7 +23,7 @@ from pipeline.stages.randomness import generator
 
 NO_DETECTOR = (
     "Portrait3D's generator needs a face of known place and size, and there is no landmark detector here; name one "
-    "with --landmarks, or start from a portrait file"
+    "with --landmarks (MediaPipe's face mesh as an .onnx file), or start from a portrait file"
 )
 
 

@@ -24,14 +24,14 @@ def small_config() -> Portrait3DConfig:
     published = Portrait3DConfig()
     return Portrait3DConfig(
         image=replace(published.image, size=64, steps=2, samples=2),
-        inversion=replace(published.inversion, steps=3, mean_samples=8, samples=4, compared_size=16),
+        inversion=replace(published.inversion, steps=2, mean_samples=8, samples=4, compared_size=16),
         distillation=replace(
             published.distillation,
-            steps=3, size=8, encoded_size=64, samples=4, learning_rates=(0.01, 0.01), ema_every=2,
+            steps=2, size=8, encoded_size=64, samples=4, learning_rates=(0.01, 0.01), ema_every=1,
         ),
         view_refinement=replace(
             published.view_refinement,
-            horizontal=2, vertical=(90.0,), size=64, view_samples=4, samples=4, epochs=2, patch=16, schedule=10,
+            horizontal=2, vertical=(90.0,), size=64, view_samples=4, samples=4, epochs=1, patch=16, schedule=10,
             learning_rate=0.01,
         ),
     )  # fmt: skip
@@ -90,6 +90,7 @@ class Stopping(Journal):
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.stop_after, self.steps = stop_after, 0
+        self.phases: list[str] = []
         self.last: tuple[str, Any] | None = None
         self.losses: list[dict[str, float]] = []
         self.pictures: list[Tensor] = []
@@ -100,6 +101,7 @@ class Stopping(Journal):
 
     def step(self, progress: Progress, shown, state) -> None:
         self.steps += 1
+        self.phases.append(progress.phase)
         self.losses.append(progress.losses)
         self.pictures.append(shown)
         self.last = progress.phase, state()

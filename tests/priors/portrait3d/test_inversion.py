@@ -16,8 +16,8 @@ from pipeline.stages.journal import Interrupted
 from tests.priors.portrait3d.generator_weights import small_generator
 from tests.priors.portrait3d.small import Stopping, front_camera
 
-STEPS = 40
-CONFIG = InversionConfig(steps=STEPS, learning_rate=0.05, mean_samples=32, samples=4, compared_size=32)
+STEPS = 30
+CONFIG = InversionConfig(steps=STEPS, learning_rate=0.05, mean_samples=16, samples=4, compared_size=32)
 
 
 def squared(images, targets):
@@ -33,7 +33,7 @@ def generator():
 def own_portrait(generator):
     """A picture that the generator can make: of latents that are not alike in all layers."""
     camera = front_camera(32)
-    around = spread(generator, camera, CONFIG)
+    around = spread(generator, CONFIG)
     draws = torch.Generator().manual_seed(5)
     ws = around.mean + 0.3 * torch.randn(around.mean.shape, generator=draws)
     with torch.no_grad():
@@ -53,12 +53,12 @@ def test_a_generator_finds_its_own_portrait(generator, own_portrait, whole):
     with torch.no_grad():
         picture = portrait_of(generator, inverted_trigrid(generator, found), front_camera(32), CONFIG)
     unexplained = float((picture - own_portrait).var() / own_portrait.var())
-    assert losses[-1] < losses[0] / 25
-    assert unexplained < 0.06
+    assert losses[-1] < losses[0] / 20
+    assert unexplained < 0.08
 
 
 def test_it_goes_on_where_it_was_stopped(generator, own_portrait):
-    config = replace(CONFIG, steps=4)
+    config = replace(CONFIG, steps=3)
     arguments = (generator, own_portrait, front_camera(32), config)
     whole = invert(*arguments, Stopping(), compare=squared, seed=1)
     journal = Stopping(stop_after=2)
