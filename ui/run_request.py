@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.jobs.config import RunConfig
 from ui.create import LARGEST_SEED, checked_head, read_overrides
-from ui.run_cost import DATA_CENTRE_TERAFLOPS, Computing, in_words, seconds_of
+from ui.run_cost import DATA_CENTRE_TERAFLOPS, Computing, in_words, seconds_of_run
 from ui.run_models import model_words
 from ui.run_words import LENGTHS
 
@@ -35,14 +35,13 @@ def run_config(prompt: str, seed: float, attributes: Any, head: str, recipe: str
 
 def is_slow(config: RunConfig, at: Computing) -> bool:
     """Whether it is better done elsewhere."""
-    return seconds_of(config.refinement, at.teraflops) > SLOW_SECONDS
+    return seconds_of_run(config, at.teraflops) > SLOW_SECONDS
 
 
 def cost_words(run: RunConfig, at: Computing) -> str:
     """What it takes here, as Markdown."""
-    config = run.refinement
-    here = seconds_of(config, at.teraflops)
-    elsewhere = in_words(seconds_of(config, DATA_CENTRE_TERAFLOPS))
+    here = seconds_of_run(run, at.teraflops)
+    elsewhere = in_words(seconds_of_run(run, DATA_CENTRE_TERAFLOPS))
     if at.kind == "gpu":
         told = f"**About {in_words(here)}** on this machine ({at.name}). The page may be closed meanwhile."
     elif at.kind == "lent":

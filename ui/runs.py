@@ -196,8 +196,13 @@ class Runs:
     def config_file(self, run: Run) -> Path:
         """The run's settings where the page serves files from; of folders of this machine only their names."""
         config, path = run.config, self._shown(run) / "run.json"
-        places = ("model", "controlnet", "landmarks", "parser")
-        told = replace(config, **{name: _without_folder(getattr(config, name)) for name in places})
+        told = replace(
+            config,
+            model=_without_folder(config.model),
+            controlnet=_without_folder(config.controlnet),
+            landmarks=_without_folder(config.landmarks),
+            parser=_without_folder(config.parser),
+        )
         with whole_file(path, durable=False) as partial:
             partial.write_text(told.to_json(), encoding="utf-8")
         return path

@@ -64,7 +64,7 @@ class RunsCalls:
         with sentences():
             config = run_config(prompt or WHOEVER, seed, attributes, head, recipe, length)
             start = gr.Button(variant="secondary" if is_slow(config, computing()) else "primary")
-            flavors = gr.Dropdown(choices=flavor_choices(config.refinement))
+            flavors = gr.Dropdown(choices=flavor_choices(config.refinement) if config.refinement else [])
             return cost_words(config, computing()), start, command_for_own_machine(config), flavors
 
     def on_start(
