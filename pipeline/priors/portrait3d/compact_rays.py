@@ -11,7 +11,7 @@ from torch.nn import functional
 from pipeline.camera import Camera
 from pipeline.priors.portrait3d.decoder import Painter
 from pipeline.priors.portrait3d.fused import Fused
-from pipeline.priors.portrait3d.occupancy import TALL
+from pipeline.priors.portrait3d.occupancy import lattice_of
 from pipeline.priors.portrait3d.ray_kernel import OPAQUE
 from pipeline.priors.portrait3d.rendering import OUTSIDE, RenderOptions, rays
 from pipeline.priors.portrait3d.sampling import coarse_depths, fine_depths, interval_weights, shares
@@ -27,10 +27,10 @@ class CompactRays:
 
     def __init__(self, fused: Fused, painter: Painter, options: RenderOptions, voxels: int, threshold: float) -> None:
         self._fused, self._painter, self._options = fused, painter, options
-        self._low = torch.tensor([-options.crop, -TALL * HALF_SIDE, -options.crop], device=fused.fine.device)
-        self._per_unit = voxels / (2 * options.crop)
-        tall = math.ceil(2 * TALL * HALF_SIDE * self._per_unit)
-        self._voxels = self._find_occupied((voxels, tall, voxels), threshold)
+        lattice, shape = lattice_of(options.crop, voxels)
+        half = torch.tensor([lattice.half_width, lattice.half_height, lattice.half_width], device=fused.fine.device)
+        self._low, self._per_unit = -half * HALF_SIDE, lattice.per_unit / HALF_SIDE
+        self._voxels = self._find_occupied(shape, threshold)
 
     def collect(self, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden units (H · W, 32), weighted and added up, coverage and depth (H · W)."""

@@ -88,6 +88,28 @@ def softplus16(x):
     return maximum(x, f32(0.0)) + s * series * f32(2.0)
 
 
+@inlined
+def slices(depth):
+    """The first of two neighbouring slices at −1..1, and how much each counts; beyond the outermost they fade."""
+    place = (depth + 1.0) * (0.5 * SLICES) - 0.5
+    start = 0 if place < 1.0 else 1
+    return start, f32(max(0.0, 1.0 - abs(place - start))), f32(max(0.0, 1.0 - abs(place - start - 1)))
+
+
+@kernel
+def decode(decoder, hidden, at):
+    """Raw density of the 12 features in ``hidden`` from ``at`` on, where 32 hidden units take their place."""
+    low, high = load16(decoder, FIRST_BIAS), load16(decoder, FIRST_BIAS + LANES)
+    for c in range(FEATURES):
+        value = hidden[at + c]
+        low = low + load16(decoder, c * HIDDEN) * value
+        high = high + load16(decoder, c * HIDDEN + LANES) * value
+    low, high = softplus16(low), softplus16(high)
+    store(hidden, at, low)
+    store(hidden, at + LANES, high)
+    return reduce_sum(low * load16(decoder, DENSITY) + high * load16(decoder, DENSITY + LANES)) + decoder[DENSITY_BIAS]
+
+
 @kernel
 def evaluate(grids, decoder, shape, x, y, z, hidden, at):
     """Raw density at a point in −1..1; its hidden units go to ``hidden`` from ``at`` on.
@@ -99,9 +121,7 @@ def evaluate(grids, decoder, shape, x, y, z, hidden, at):
     for plane in range(PLANES):
         column, row = (y if plane == 2 else x), (y if plane == 0 else z)
         depth = z if plane == 0 else (y if plane == 1 else x)
-        place = (depth + 1.0) * (0.5 * SLICES) - 0.5
-        start = 0 if place < 1.0 else 1
-        w0, w1 = f32(max(0.0, 1.0 - abs(place - start))), f32(max(0.0, 1.0 - abs(place - start - 1)))
+        start, w0, w1 = slices(depth)
         for grid in range(2):
             side, middle = shape.sides[grid], shape.middles[grid]
             u, v = column * shape.half + middle, row * shape.half + middle
@@ -118,15 +138,7 @@ def evaluate(grids, decoder, shape, x, y, z, hidden, at):
             features = features + load16(grids, p) * (left * w1) + load16(grids, p + CHANNELS) * (right * w1)
             features = features + load16(grids, q) * ((one - a) * b * w1) + load16(grids, q + CHANNELS) * (a * b * w1)
     store(hidden, at, features)
-    low, high = load16(decoder, FIRST_BIAS), load16(decoder, FIRST_BIAS + LANES)
-    for c in range(FEATURES):
-        value = hidden[at + c]
-        low = low + load16(decoder, c * HIDDEN) * value
-        high = high + load16(decoder, c * HIDDEN + LANES) * value
-    low, high = softplus16(low), softplus16(high)
-    store(hidden, at, low)
-    store(hidden, at + LANES, high)
-    return reduce_sum(low * load16(decoder, DENSITY) + high * load16(decoder, DENSITY + LANES)) + decoder[DENSITY_BIAS]
+    return decode(decoder, hidden, at)
 
 
 @kernel

@@ -24,7 +24,7 @@ class KernelRays:
     def __init__(self, fused: Fused, painter: Painter, options: RenderOptions, voxels: int, threshold: float) -> None:
         self._options = options
         self._field = field_of(fused, painter)
-        self._cells = find_occupied(self._field, options.crop, voxels, threshold)
+        self._cells = find_occupied(fused, self._field, options.crop, voxels, threshold)
 
     def collect(self, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden units (H · W, 32), weighted and added up, coverage and depth (H · W)."""

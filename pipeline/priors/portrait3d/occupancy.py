@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from pipeline.priors.portrait3d.decoder import HIDDEN
-from pipeline.priors.portrait3d.field_kernel import Field, evaluate
-from pipeline.priors.portrait3d.trigrid import HALF_SIDE
+from pipeline.priors.portrait3d.field_kernel import LANES, Field, decode, slices
+from pipeline.priors.portrait3d.fused import Fused
+from pipeline.priors.portrait3d.trigrid import AXES, CHANNELS, FEATURES, HALF_SIDE, PLANES
+from pipeline.rendering.cpu.arrays import Floats
 from pipeline.rendering.cpu.mesh_frame import share
-from pipeline.rendering.cpu.simd import atomic_next, kernel
+from pipeline.rendering.cpu.simd import atomic_next, kernel, load16, store
 from pipeline.rendering.cpu.workers import WORKERS
 
 BLOCK = 8
@@ -39,21 +45,45 @@ class Cells(NamedTuple):
     lattice: Lattice
 
 
-def find_occupied(field: Field, crop: float, voxels: int, threshold: float) -> Cells:
+def lattice_of(crop: float, voxels: int) -> tuple[Lattice, tuple[int, int, int]]:
+    """The lattice and its voxels along x, y and z, for a portrait of half width ``crop`` in the grid's units."""
+    half = crop / HALF_SIDE
+    per_unit = voxels / (2 * half)
+    tall = -(-math.ceil(2 * TALL * per_unit) // BLOCK) * BLOCK
+    return Lattice(per_unit, half, tall / per_unit / 2), (voxels, tall, voxels)
+
+
+def find_occupied(fused: Fused, field: Field, crop: float, voxels: int, threshold: float) -> Cells:
     """The lattice of what has raw density above ``threshold`` at the middle of a voxel or of one of its neighbours.
 
     ``crop`` half the width and depth of the portrait in the grid's units, ``voxels`` per width, a multiple of 8.
     """
-    half = crop / HALF_SIDE
-    per_unit = voxels / (2 * half)
-    tall = -(-int(np.ceil(2 * TALL * per_unit)) // BLOCK) * BLOCK
-    dense = np.empty((voxels, tall, voxels), np.uint8)
+    lattice, shape = lattice_of(crop, voxels)
+    dense = np.empty(shape, np.uint8)
+    axes = [_middles(lattice, count) for count in shape]
+    tables = [_table(fused, plane, axes[AXES[plane][0]], axes[AXES[plane][1]]) for plane in range(PLANES)]
+    places = [axis.numpy() for axis in axes]
     hidden = np.empty((WORKERS.threads, HIDDEN), np.float32)
-    lattice = Lattice(per_unit, half, tall / per_unit / 2)
-    share(lambda counter, k: _probe(counter, field, lattice, threshold, hidden[k], dense))
+    share(lambda counter, k: _probe(counter, *tables, *places, field.decoder, threshold, hidden[k], dense))
     grown = _grown(dense)
-    blocks = grown.reshape(voxels // BLOCK, BLOCK, tall // BLOCK, BLOCK, voxels // BLOCK, BLOCK).max((1, 3, 5))
-    return Cells(grown, blocks, lattice)
+    x, y, z = (count // BLOCK for count in shape)
+    return Cells(grown, grown.reshape(x, BLOCK, y, BLOCK, z, BLOCK).max((1, 3, 5)), lattice)
+
+
+def _middles(lattice: Lattice, count: int) -> Tensor:
+    """(count,) places of voxels' middles along an axis."""
+    return (torch.arange(count, dtype=torch.float64) + 0.5 - count / 2) / lattice.per_unit
+
+
+def _table(fused: Fused, plane: int, width: Tensor, height: Tensor) -> Floats:
+    """What a plane's slices hold at all pairs of places along its width (W,) and height (H,): (W, H, 3 · 12), flat."""
+    total = torch.zeros(CHANNELS, len(width), len(height))
+    for grid in (fused.coarse, fused.fine):
+        across = fused.side / (grid.shape[-1] - 1)
+        places = torch.stack(torch.meshgrid(width, height, indexing="ij"), dim=-1)[None].float() * across
+        maps = grid[plane].transpose(0, 1).flatten(0, 1)[None]
+        total += functional.grid_sample(maps, places, padding_mode="zeros", align_corners=True)[0]
+    return np.concatenate([total.movedim(0, -1).flatten().numpy(), np.zeros(LANES, np.float32)])
 
 
 def _grown(dense: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -68,21 +98,27 @@ def _grown(dense: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @kernel
-def _probe(counter, field, lattice, threshold, hidden, dense):
-    """Fills ``dense`` (nx, ny, nz) slice by slice."""
-    grids, decoder, shape = field
+def _probe(counter, table0, table1, table2, xs, ys, zs, decoder, threshold, hidden, dense):
+    """Fills ``dense`` (nx, ny, nz) slice by slice, from tables over (x, y), (x, z) and (y, z)."""
     nx, ny, nz = dense.shape
-    size, half_width, half_height = 1 / lattice.per_unit, lattice.half_width, lattice.half_height
     while True:
         i = atomic_next(counter)
         if i >= nx:
             break
-        x = (i + 0.5) * size - half_width
+        s2, a2, b2 = slices(xs[i])
         for j in range(ny):
-            y = (j + 0.5) * size - half_height
+            s1, a1, b1 = slices(ys[j])
+            upright = (i * ny + j) * CHANNELS
             for k in range(nz):
-                z = (k + 0.5) * size - half_width
-                dense[i, j, k] = evaluate(grids, decoder, shape, x, y, z, hidden, 0) > threshold
+                s0, a0, b0 = slices(zs[k])
+                p = upright + s0 * FEATURES
+                q = (i * nz + k) * CHANNELS + s1 * FEATURES
+                r = (j * nz + k) * CHANNELS + s2 * FEATURES
+                features = load16(table0, p) * a0 + load16(table0, p + FEATURES) * b0
+                features = features + load16(table1, q) * a1 + load16(table1, q + FEATURES) * b1
+                features = features + load16(table2, r) * a2 + load16(table2, r + FEATURES) * b2
+                store(hidden, 0, features)
+                dense[i, j, k] = decode(decoder, hidden, 0) > threshold
 
 
 @kernel

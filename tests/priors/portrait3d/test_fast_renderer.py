@@ -101,6 +101,17 @@ def test_a_solid_looks_the_same_to_a_grey_level(make) -> None:
     assert met.any()
 
 
+def test_both_find_the_same_voxels(noise: tuple[TriGrid, Painter]) -> None:
+    trigrid, painter = noise
+    with torch.no_grad():
+        fused, points = fuse(trigrid), torch.rand(999, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+        threshold = float(density(trigrid, painter, points).quantile(0.95))
+        kernels = KernelRays(fused, painter, PORTRAIT3D, 24, threshold)._cells.voxels
+        compact = CompactRays(fused, painter, PORTRAIT3D, 24, threshold)._voxels
+    assert 0.1 < kernels.mean() < 0.9
+    assert (torch.from_numpy(kernels) > 0).eq(compact).all()
+
+
 def test_only_what_may_be_dense_is_looked_at() -> None:
     trigrid, painter = ball((8, 32))
     rays = KernelRays(fuse(trigrid), painter, PORTRAIT3D, 48, _threshold(PORTRAIT3D))
