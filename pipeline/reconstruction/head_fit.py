@@ -26,7 +26,9 @@ from pipeline.reconstruction.usual_place import usual_place
 
 Array = NDArray[np.float64]
 
-LANDMARK_STEPS = 15
+LANDMARK_STEPS = 10
+FIRST_BIAS, BIAS_ROUNDS = 0.004, 3
+"""Metres per axis that landmarks are at first taken to be off in all views alike, and how often that is estimated."""
 ROUNDS: tuple[tuple[float, float], ...] = (
     *((0.012, 0.004),) * 2, *((0.008, 0.0025),) * 3, *((0.006, 0.0015),) * 4,
 )  # fmt: skip
@@ -91,7 +93,7 @@ def fit_head(
     scan = None if surface is None else scan_of(replace(surface, vertices=metres.to_rig(surface.vertices.double())))
     if observed is not None:
         marks = landmark_term(model, observed, inside)
-        now = _from_landmarks(model, marks, observed, inside)
+        now, marks = _from_landmarks(model, marks, observed, inside)
         rounds = ROUNDS
     else:
         assert scan is not None
@@ -113,8 +115,13 @@ def _parameters(model: HeadModel, place: Similarity) -> Parameters:
     return at_rest(model.span, place.scale, place.rotation.double().numpy(), place.translation.double().numpy())
 
 
-def _from_landmarks(model: HeadModel, marks: LandmarkTerm, observed: Observed, cameras: Sequence[Camera]) -> Parameters:
-    """The mean head where the triangulated landmarks are, then the person and the face that they show."""
+def _from_landmarks(
+    model: HeadModel, marks: LandmarkTerm, observed: Observed, cameras: Sequence[Camera]
+) -> tuple[Parameters, LandmarkTerm]:
+    """The mean head where the triangulated landmarks are, then the person and the face that they show.
+
+    How far the landmarks are to be believed is found on the way: from much doubt to what is left of it.
+    """
     points, confidence = triangulate(observed, cameras)
     names = [name for name in observed.names if name in model.landmarks.names]
     if len(names) < LEAST_LANDMARKS:
@@ -123,7 +130,18 @@ def _from_landmarks(model: HeadModel, marks: LandmarkTerm, observed: Observed, c
     ours = [model.landmarks.names.index(name) for name in names]
     mean = model.landmarks.positions(torch.from_numpy(model.span.mean), torch.from_numpy(model.faces))[ours]
     place = fit_similarity(mean, points[theirs], confidence[theirs])
-    return descend(Problem(model, marks), _parameters(model, place), LANDMARK_STEPS)
+    now, bias = _parameters(model, place), FIRST_BIAS
+    for _ in range(BIAS_ROUNDS):
+        marks = marks.biased(_marked(model, marks, now), bias)
+        now = descend(Problem(model, marks), now, LANDMARK_STEPS)
+        bias = min(bias, marks.bias(_marked(model, marks, now)))
+    return now, marks
+
+
+def _marked(model: HeadModel, marks: LandmarkTerm, now: Parameters) -> Array:
+    """(L, 3) where the landmarks of the model are."""
+    corners = world_vertices(model.span.only(marks.corners.ravel()), now).reshape(-1, 3, 3)
+    return (corners * marks.shares[..., None]).sum(1)
 
 
 def _onto_surface(
@@ -172,6 +190,5 @@ def _posed(
 def _notes(model: HeadModel, now: Parameters, marks: LandmarkTerm | None) -> tuple[str, ...]:
     if marks is None:
         return (NO_LANDMARKS,)
-    points = world_vertices(model.span.only(marks.corners.ravel()), now).reshape(-1, 3, 3)
-    errors = marks.errors((points * marks.shares[..., None]).sum(1))[marks.weights > 0]
+    errors = marks.errors(_marked(model, marks, now))[marks.weights > 0]
     return (f"the head lies {np.median(errors):.1f} pixels from the landmarks, {marks.seen} of which are seen",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ PIXEL_NOISE = 1.5
 """Standard deviation of a landmark in a picture of 512 pixels."""
 HUBER = 2.0
 """Standard deviations from which an error counts linearly."""
+LEAST_INFORMATION = 1e3
+"""Metres⁻² in every direction, below which a landmark's place is not known."""
 OUTLINE_NOISE = 4.0
 """How much less the outline of the face is trusted: a detector puts it where the cheek ends in the picture, a model on
 one place of the skin."""
@@ -50,6 +52,8 @@ class LandmarkTerm:
     """(C, L, 2)"""
     weights: Array
     """(C, L) inverse variances, pixels⁻²; 0 where a landmark is not seen."""
+    share: Array
+    """(L,) how much of that information counts: a detector is off in all views alike, which no view averages out."""
 
     @property
     def seen(self) -> int:
@@ -59,6 +63,23 @@ class LandmarkTerm:
     def errors(self, points: Array) -> Array:
         """(C, L) pixels between the projected points (L, 3) and the observed ones."""
         return np.linalg.norm(self._residuals(points)[0], axis=-1)
+
+    def bias(self, points: Array) -> float:
+        """Metres per axis by which landmarks are off the points (L, 3) in all views alike, beyond what noise explains.
+
+        The median over the landmarks, so that some which a person's hair or glasses hide do not decide.
+        """
+        information, pull, _ = replace(self, share=np.ones_like(self.share)).pull(points)
+        known = np.linalg.eigvalsh(information)[:, 0] > LEAST_INFORMATION
+        spread = np.linalg.inv(information[known])
+        off = (spread @ pull[known][..., None])[..., 0]
+        beyond = (off**2).sum(1) - np.trace(spread, axis1=1, axis2=2)
+        return float(np.sqrt(max(0.0, float(np.median(beyond))) / 3)) if known.any() else 0.0
+
+    def biased(self, points: Array, bias: float) -> LandmarkTerm:
+        """The same landmarks, each off by some ``bias`` metres per axis in all views alike."""
+        information, _, _ = replace(self, share=np.ones_like(self.share)).pull(points)
+        return replace(self, share=1 / (1 + bias**2 * np.trace(information, axis1=1, axis2=2) / 3))
 
     def pull(self, points: Array) -> tuple[Array, Array, float]:
         """Points (L, 3) → information (L, 3, 3), pull (L, 3) and the Huber cost: Gauss-Newton's normal equations.
@@ -71,10 +92,10 @@ class LandmarkTerm:
         pixel = camera_points[..., :2] / depth[..., None]
         by_point = (turned[..., :2, :] - pixel[..., None] * turned[..., 2:, :]) / depth[..., None, None]
         size = np.linalg.norm(residuals, axis=-1) * np.sqrt(self.weights)
-        robust = self.weights * np.minimum(1.0, HUBER / np.maximum(size, 1e-12))
+        robust = self.share * self.weights * np.minimum(1.0, HUBER / np.maximum(size, 1e-12))
         information = np.einsum("cl,clip,cliq->lpq", robust, by_point, by_point)
         towards = -np.einsum("cl,clip,cli->lp", robust, by_point, residuals)
-        cost = np.where(size < HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER)).sum()
+        cost = (self.share * np.where(size < HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER))).sum()
         return information, towards, float(cost)
 
     def _residuals(self, points: Array) -> tuple[Array, Array]:
@@ -98,4 +119,5 @@ def landmark_term(model: HeadModel, observed: Observed, cameras: Sequence[Camera
         matrices=projections(cameras).numpy(),
         pixels=np.nan_to_num(pixels),
         weights=confidence / noise**2,
+        share=np.ones(len(names)),
     )
