@@ -99,7 +99,7 @@ class _StaticFit:
         splats = self.avatar.gaussians(self._scene.vertices)
         loss, means2d, radii = self._difference(splats)
         (loss + self._penalty()).backward()
-        self._statistics.add(*_on_screen(means2d, radii))
+        self._statistics.add(_screen_gradients(means2d, self._scene.views.cameras[0].width), radii)
         self._optimizer.step({name: getattr(self.avatar, name) for name in LEARNED}, self._gradients())
         self.done += 1
         self._restructure()
@@ -194,10 +194,10 @@ class _StaticFit:
         self._statistics = Statistics(*(change.momentum(values) for values in vars(self._statistics).values()))
 
 
-def _on_screen(means2d: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradient norms (B, N) in normalised device units, and radii (B, N)."""
+def _screen_gradients(means2d: Tensor, width: int) -> Tensor:
+    """(B, N) norms in normalised device units, of each view's own loss: the step's is the mean over its views."""
     assert means2d.grad is not None
-    return means2d.grad.norm(dim=2), radii
+    return means2d.grad.norm(dim=2) * (len(means2d) * width / 2)
 
 
 def _order(seed: int, round_: int, count: int) -> Tensor:
