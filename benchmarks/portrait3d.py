@@ -11,6 +11,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,7 +79,7 @@ class Bench:
         size, networks_size = (PUBLISHED, REAL) if on_cuda else (SMALL, REDUCED)
         self.full = Portrait3DConfig()
         self.config = self.full if on_cuda else _reduced(self.full, networks_size.resolution)
-        networks = random_networks(networks_size, device, torch.float16 if on_cuda else torch.float32)
+        networks: Any = random_networks(networks_size, device, torch.float16 if on_cuda else torch.float32)
         self.scheduler = networks.scheduler
         self.model = for_speed(DiffusionModel(networks.unet, networks.vae, networks.scheduler, device=device))
         self.prompts = ViewPrompts(lambda texts: networks.encode_text(len(texts)), "a man with short brown hair", "")

@@ -15,6 +15,7 @@ from pipeline.priors.portrait3d.distillation import WARM_UPDATES, camera_of, dis
 from pipeline.priors.portrait3d.pictures import unit
 from pipeline.priors.portrait3d.rendering import render
 from pipeline.priors.portrait3d.sampling import binary_entropy
+from pipeline.priors.portrait3d.view_prompts import described
 from pipeline.stages.journal import Interrupted
 from tests.priors.portrait3d.seer import DIRECTIONS, EYES, prompts, seer, told_azimuth
 from tests.priors.portrait3d.small import Stopping, soft_scene
@@ -107,6 +108,11 @@ def test_the_text_turns_with_the_view():
         assert told_azimuth(batch.positive[0, 0]) == pytest.approx(abs(azimuth), abs=1e-3)
         assert float(batch.positive.sum()) == pytest.approx(1)
         assert not batch.null.any()
+
+
+def test_a_text_begins_with_what_decides_how_much_is_seen():
+    assert described(" a man ", "upper body photo") == "upper body photo, a man"
+    assert described("Upper body photo of a man", "upper body photo") == "Upper body photo of a man"
 
 
 def test_the_entropy_is_weighed_more_and_more():
