@@ -35,8 +35,8 @@ def load_normal_predictor(folder: Path, device: torch.device | str = "cpu", seed
         pipeline: Any = MarigoldNormalsPipeline.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=dtype
         )
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (ImportError, OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(
             f"{folder} holds no Marigold for normals that diffusers can read as safetensors ({reason}); "
             f"fetch {NORMALS_MODEL}"

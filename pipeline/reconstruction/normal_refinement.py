@@ -48,6 +48,18 @@ class NormalRefinement:
     """Of the squared distance, in pixels of a picture of 512, between the outlines of mesh and matte."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name, value, lowest, highest in (
+            ("steps", self.steps, 0, 100_000),
+            ("views", self.views, 1, 64),
+            ("learning_rate", self.learning_rate, 0.0, 100.0),
+            ("stiffness", self.stiffness, 0.0, 10_000.0),
+            ("normal_weight", self.normal_weight, 0.0, 1e6),
+            ("outline_weight", self.outline_weight, 0.0, 1e6),
+        ):
+            if not lowest <= value <= highest:  # also for NaN
+                raise UserError(f"{name} of the surface's refinement is {value}; it goes from {lowest} to {highest}")
+
 
 @torch.enable_grad()
 def refine_by_normals(
@@ -90,7 +102,8 @@ class _Refinement:
         self.normals, self.alphas = normals.to(place, torch.float32), alphas.to(place, torch.float32)
         self.distances = torch.stack([_outline_distance(alpha) for alpha in alphas]).to(place)
         edges, _ = unique_edges(surface.faces)
-        self.unit = float((surface.vertices[edges[:, 0]] - surface.vertices[edges[:, 1]]).norm(dim=1).mean())
+        ends = surface.vertices[torch.from_numpy(edges).to(place)]
+        self.unit = float((ends[:, 0] - ends[:, 1]).norm(dim=1).mean())
         self.spread = _Spread(edges, len(surface.vertices), config.stiffness)
         self.done = 0
         self.vertices = surface.vertices.detach().clone()

@@ -65,8 +65,8 @@ def load_parser(folder: Path, device: torch.device | str = "cpu") -> Parser:
         options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         processor = AutoImageProcessor.from_pretrained(folder, **options)
         model = AutoModelForSemanticSegmentation.from_pretrained(folder, use_safetensors=True, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (ImportError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(
             f"{folder} holds no semantic segmentation model that transformers can read as safetensors ({reason}); "
             f"fetch {FACE_PARSER}, or name another"

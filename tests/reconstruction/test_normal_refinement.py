@@ -139,6 +139,13 @@ def test_normals_that_are_no_numbers_are_told(true: Surface, plain: Surface) -> 
         refine_by_normals(plain, CAMERAS, normals * torch.nan, alphas, NormalRefinement(steps=2), Journal())
 
 
+def test_settings_that_cannot_be_meant_are_refused() -> None:
+    with pytest.raises(UserError, match="views of the surface's refinement is 0; it goes from 1 to 64"):
+        NormalRefinement(views=0)
+    with pytest.raises(UserError, match="learning_rate of the surface's refinement is nan"):
+        NormalRefinement(learning_rate=float("nan"))
+
+
 def test_key_views_are_level_and_from_all_round() -> None:
     polars = (70.0, 90.0, 110.0)
     cameras = [ORBIT.camera(yaw, polar, 32) for polar in polars for yaw in range(0, 360, 15)]

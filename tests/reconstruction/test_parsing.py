@@ -159,6 +159,15 @@ def test_a_folder_without_a_model_or_with_a_pickle_is_refused(tmp_path: Path, fo
         load_parser(tmp_path)
 
 
+def test_a_model_that_needs_what_is_not_installed_is_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def needy(*_: object, **__: object) -> None:
+        raise ImportError("\nSapiens2ImageProcessor requires the Torchvision library\nbut it was not found")
+
+    monkeypatch.setattr(parsing.AutoImageProcessor, "from_pretrained", needy)
+    with pytest.raises(UserError, match="requires the Torchvision library"):
+        load_parser(folder)
+
+
 def test_damaged_weights_are_a_sentence(tmp_path: Path, folder: Path) -> None:
     for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
         content = (folder / name).read_bytes()
