@@ -104,6 +104,14 @@ LPIPS_HEADS = Repository(
     size=6_000,
 )
 
+FACE_MESH = Repository(
+    published.FACE_MESH,
+    "model",
+    revision=None,  # no page that names a full commit could be found; `find_detector` checks the content
+    licence="Apache-2.0",
+    purpose="MediaPipe's face mesh in ONNX, which finds a portrait's landmarks",
+    size=5_000_000,
+)
 FACE_PARSER = Repository(
     published.FACE_PARSER,
     "model",
@@ -129,6 +137,7 @@ MODELS: tuple[Repository, ...] = (
     LANDMARK_CONTROLNET,
     LPIPS_FEATURES,
     LPIPS_HEADS,
+    FACE_MESH,
     FACE_PARSER,
     NORMALS,
 )

@@ -16,3 +16,9 @@ PARSER_FILES = tuple(
 NORMALS_MODEL = "prs-eth/marigold-normals-v0-1"
 """Marigold for normals, from Stable Diffusion 2, as a pipeline of diffusers."""
 NORMALS_REVISION = "f29bb3c6a11a92a15a3c9c53b9fcc84fa6518ddc"  # "Update model_index.json"
+
+FACE_MESH = "naklitechie/face-landmarks-onnx"
+"""MediaPipe's face mesh V2 (Apache-2.0) in ONNX; its card names the content, which no commit had to be found for."""
+FACE_MESH_FILE = "face_landmarks.onnx"
+FACE_MESH_CONTENT = "f38c3321ceffbc9e95103480ad38cc3f52e7e1bde2bcee7cd9355d0b9138ac0c"
+"""SHA-256 of that file, hex."""
