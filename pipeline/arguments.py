@@ -14,7 +14,7 @@ OF_REFINING = ("recipe", "resolution", "controlnet")
 """Options of ``create`` that mean something with ``--refine`` alone."""
 OF_DIFFUSION = ("steps_scale", "model", "dtype")
 """… with ``--refine`` or ``--prior portrait3d``."""
-OF_RIGGING = ("views", "landmarks", "parser")
+OF_RIGGING = ("views", "landmarks", "parser", "normals")
 """… with ``--portrait`` or ``--prior portrait3d``."""
 OF_RUNS = ("device", "threads", "checkpoint_every", "run", "mirror")
 """… with any of the three: what makes a run."""
@@ -160,6 +160,7 @@ def _add_portrait(verb: argparse.ArgumentParser) -> None:
     )
     start.add_argument("--views", choices=VIEWS, help="how thoroughly it is rigged (default: as the device allows)")
     start.add_argument("--landmarks", metavar="M", help="face mesh that finds landmarks: an .onnx file, or owner/name")
+    start.add_argument("--normals", metavar="M", help="Marigold that sees normals, to sharpen the surface: likewise")
     start.add_argument("--parser", metavar="M", help="model that tells hair from skin: owner/name, or a folder")
 
 

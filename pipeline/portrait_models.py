@@ -1,4 +1,4 @@
-"""What tells landmarks, and skin from hair, in pictures of a portrait: named by a person, or found on this machine."""
+"""What sees landmarks, parts and normals in pictures of a portrait: named by a person, or found on this machine."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from pipeline.errors import UserError
 from pipeline.hub.errors import explained
 from pipeline.hub.model_files import Source
 from pipeline.hub.repositories import HUB
+from pipeline.reconstruction.landmark_detector import find_detector, load_detector
 from pipeline.reconstruction.multiview import LandmarkDetector, Parser
+from pipeline.reconstruction.normal_predictor import load_normal_predictor
+from pipeline.reconstruction.normal_refinement import NormalPredictor
 from pipeline.reconstruction.parsing import find_parser, load_parser
-from pipeline.reconstruction.published import FACE_PARSER, FACE_PARSER_REVISION
+from pipeline.reconstruction.published import FACE_MESH, FACE_PARSER, FACE_PARSER_REVISION
 
-FILES = ["*.json", "*.safetensors"]
+FILES = ["*.json", "*.txt", "*.safetensors"]
 """Of a model on the Hub: nothing that runs."""
 
 
@@ -30,34 +33,51 @@ class PortraitModels:
 
     detector: LandmarkDetector | None = None
     parser: Parser | None = None
+    normals: NormalPredictor | None = None
     names: dict[str, str] = field(default_factory=dict)
-    """``landmarks`` and ``parser`` → repository, or name of the folder, of what is there."""
+    """``landmarks``, ``parser`` and ``normals`` → repository, or name of the folder, of what is there."""
 
 
-def portrait_models(landmarks: str = "", parser: str = "", device: torch.device | str = "cpu") -> PortraitModels:
-    """What a person named; where they named nothing, what this machine has.
+def portrait_models(
+    landmarks: str = "", parser: str = "", normals: str = "", device: torch.device | str = "cpu"
+) -> PortraitModels:
+    """What a person named; where they named nothing, what this machine has, but for ``normals``, which take long.
 
-    ``landmarks``: an ONNX file of MediaPipe's face mesh, or the repository of the published one. ``parser``: a folder
-    or a repository of the Hub. Only what is named is fetched. Raises `UserError` for a model that is not what it should
-    be, or cannot be fetched.
+    ``landmarks``: an ONNX file of MediaPipe's face mesh, or the repository of the published one. ``parser``, and
+    ``normals``, a Marigold for normals: a folder or a repository of the Hub. Only what is named is fetched. Raises
+    `UserError` for a model that is not what it should be, or cannot be fetched.
     """
     names: dict[str, str] = {}
-    detector = None
+    detector = load_detector(_mesh_file(landmarks)) if landmarks else find_detector()
+    if detector is not None:
+        names["landmarks"] = _told(landmarks) if landmarks else f"{FACE_MESH.repo_id}@{FACE_MESH.revision}"
     found = load_parser(_folder(Source.parse(parser)), device) if parser else find_parser(device)
     if found is not None:
         names["parser"] = _told(parser) if parser else f"{FACE_PARSER}@{FACE_PARSER_REVISION}"
-    return PortraitModels(detector, found, names)
+    predictor = load_normal_predictor(_folder(Source.parse(normals)), device) if normals else None
+    if normals:
+        names["normals"] = _told(normals)
+    return PortraitModels(detector, found, predictor, names)
 
 
-def check_models(landmarks: str, parser: str) -> None:
+def check_models(landmarks: str, parser: str, normals: str) -> None:
     """Raise `UserError` for names of nothing, before there is a run."""
-    if parser:
-        Source.parse(parser)
+    if landmarks and landmarks != FACE_MESH.repo_id and not Path(landmarks).is_file():
+        raise UserError(f"there is no file {landmarks}; give an .onnx of MediaPipe's face mesh, or {FACE_MESH.repo_id}")
+    for name in filter(None, (parser, normals)):
+        Source.parse(name)
 
 
 def _told(name: str) -> str:
     """Without the folders of this machine."""
     return Path(name).name if Path(name).expanduser().exists() else name
+
+
+def _mesh_file(name: str) -> Path:
+    if name != FACE_MESH.repo_id:
+        return Path(name)
+    with _fetching(name):
+        return Path(hf_hub_download(**FACE_MESH._asdict()))
 
 
 def _folder(source: Source) -> Path:

@@ -67,8 +67,9 @@ def rig(
     models = models or portrait_models(device=device)
     with torch.enable_grad():
         made = initialize(
-            static.source, head, config, journal, detector=models.detector, parser=models.parser, device=device
-        )
+            static.source, head, config, journal, detector=models.detector, parser=models.parser,
+            normals=models.normals, device=device,
+        )  # fmt: skip
     origin = Origin(static.files, config.name, config.steps, models.names, static.num_steps_scale)
     return made.avatar, Recipe.rigged(
         static.prompt, config.seed, static.prior, origin, made.notes, made.avatar.rig.model

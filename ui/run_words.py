@@ -23,14 +23,14 @@ STATES = {
 WORKS = {
     "start": "Making the head to start from", "models": "Loading the diffusion model", "avatar": "Writing the head",
     "video": "Filming the head", "views": "Looking at the portrait from all around",
-    "surface": "Finding its surface and laying a head over it", "picture": "Painting pictures of the person",
+    "surface": "Finding its surface and laying a head over it", "normals": "Seeing its normals", "refined_surface": "Sharpening the surface", "picture": "Painting pictures of the person",
     "portrait": "Laying the best picture straight", "inverted": "Finding it in the generator",
     "distilled": "Shaping it by the sentence", "refined": "Sharpening it", "refined views": "Repainting views of it",
 }  # fmt: skip
 """What a worker does besides the steps of phases."""
 PHASES = {
-    "initialization": "Fitting the splats", "inversion": "Finding the portrait in the generator",
-    "sds": "Shaping by the sentence", "view_fit": "Sharpening",
+    "mesh_normals": "Sharpening the surface", "initialization": "Fitting the splats",
+    "inversion": "Finding the portrait in the generator", "sds": "Shaping by the sentence", "view_fit": "Sharpening",
 }  # fmt: skip
 """Phases that make a start; those of a recipe are told by their names."""
 HEADS = {"anny": "the free head"}

@@ -202,6 +202,7 @@ class Runs:
             controlnet=_without_folder(config.controlnet),
             landmarks=_without_folder(config.landmarks),
             parser=_without_folder(config.parser),
+            normals=_without_folder(config.normals),
         )
         with whole_file(path, durable=False) as partial:
             partial.write_text(told.to_json(), encoding="utf-8")

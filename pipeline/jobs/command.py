@@ -27,6 +27,7 @@ FIELDS = {
     "recipe": "recipe", "steps_scale": "num_steps_scale", "resolution": "resolution", "model": "model",
     "controlnet": "controlnet", "device": "device", "dtype": "dtype", "threads": "threads",
     "checkpoint_every": "checkpoint_every", "views": "initialization", "landmarks": "landmarks", "parser": "parser",
+    "normals": "normals",
 }  # fmt: skip
 """Options of the command line → fields of the run."""
 LOG_SECONDS = 10.0

@@ -53,6 +53,8 @@ class RunConfig:
     """What detects landmarks, as `portrait_models` takes it; empty takes what is on the machine."""
     parser: str = ""
     """What tells skin, hair and clothes apart, likewise."""
+    normals: str = ""
+    """What sees normals, likewise; empty leaves the surface as the portrait has it."""
     seed: int = 0
     attributes: dict[str, str] = field(default_factory=dict)
     """Overrides what the sentence says."""
@@ -105,6 +107,7 @@ class RunConfig:
         initialization: str | None = None,
         landmarks: str = "",
         parser: str = "",
+        normals: str = "",
         seed: int = 0,
         threads: int | None = None,
         **others: Any,
@@ -133,6 +136,7 @@ class RunConfig:
             initialization=_initialization(initialization, seed) if is_rigged else None,
             landmarks=_absolute(landmarks),
             parser=_absolute(parser),
+            normals=_absolute(normals),
             seed=seed,
             num_steps_scale=num_steps_scale,
             threads=torch.get_num_threads() if threads is None else threads,
@@ -163,8 +167,11 @@ class RunConfig:
     def start_phases(self) -> tuple[tuple[str, int], ...]:
         """Name and steps of each phase that makes the start."""
         made = () if self.text_to_trigrid is None else self.text_to_trigrid.phases
-        rigged = () if self.initialization is None else (("initialization", self.initialization.steps),)
-        return (*made, *rigged)
+        config = self.initialization
+        if config is None:
+            return made
+        meshed = (("mesh_normals", config.normals.steps),) if self.normals else ()
+        return (*made, *meshed, ("initialization", config.steps))
 
     @property
     def phases(self) -> tuple[tuple[str, int], ...]:

@@ -214,7 +214,7 @@ def _check(run: RunFolder, flavor: str, hours: float) -> None:
         raise UserError(
             "Portrait3D's generator is a file of this machine, which a job does not have; take your machine"
         )
-    for model in (config.model, config.controlnet, config.landmarks, config.parser):
+    for model in (config.model, config.controlnet, config.landmarks, config.parser, config.normals):
         if Path(model).is_absolute():
             raise UserError(
                 f"{model} is a folder of this machine, which a job cannot see; name a repository of the Hub"

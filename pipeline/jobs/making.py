@@ -55,7 +55,7 @@ def check_request(config: RunConfig, start_is_there: bool = False) -> None:
     if config.diffuses:
         sources_of(config.model, config.controlnet or None, recipe=config.recipe or None)
     if config.initialization is not None:
-        check_models(config.landmarks, config.parser)
+        check_models(config.landmarks, config.parser, config.normals)
     device_of(config)
 
 

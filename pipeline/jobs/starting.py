@@ -36,7 +36,8 @@ def make_start(journal: RunJournal, config: RunConfig) -> None:
 
 def _rigged(journal: RunJournal, config: RunConfig, initialization: InitializationConfig) -> tuple[SplatAvatar, Recipe]:
     """The run's portrait, or the one that Portrait3D makes of its prompt, on a rig."""
-    device, models = device_of(config), portrait_models(config.landmarks, config.parser, device_of(config))
+    device = device_of(config)
+    models = portrait_models(config.landmarks, config.parser, config.normals, device)
     if config.portrait is None:
         static = _from_text(journal, config, models)
     else:

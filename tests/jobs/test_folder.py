@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_recipe_becomes_a_run_of_this_place(monkeypatch, tmp_path):
 
 def test_a_run_of_the_first_version_still_goes_on(run):
     values = json.loads((run.path / "config.json").read_text())
-    for name in ("portrait", "text_to_trigrid", "initialization", "landmarks", "parser"):
+    for name in ("portrait", "text_to_trigrid", "initialization", "landmarks", "parser", "normals"):
         del values[name]
     (run.path / "config.json").write_text(json.dumps(values | {"version": 1}))
     assert run.config() == fake_config()
@@ -99,7 +100,9 @@ PORTRAIT = PortraitFile("trigrid", {"000.pth": "0" * 64})
 def test_a_portrait_alone_needs_neither_a_sentence_nor_a_diffusion_model():
     config = RunConfig.of("", refine=False, portrait=PORTRAIT, initialization="published")
     assert (config.prompt, config.model, config.controlnet, config.recipe) == ("", "", "", "")
-    assert config.phases == (("initialization", config.initialization.steps),)
+    fitted = ("initialization", config.initialization.steps)
+    assert config.phases == (fitted,)
+    assert replace(config, normals="o/m").phases == (("mesh_normals", config.initialization.normals.steps), fitted)
     assert RunConfig.from_json(config.to_json()) == config
     with pytest.raises(UserError, match="prompt of the run is ''"):
         RunConfig.of("", portrait=PORTRAIT)
