@@ -21,7 +21,7 @@ from pipeline.reconstruction.multiview import LandmarkDetector, Parser
 from pipeline.reconstruction.normal_predictor import load_normal_predictor
 from pipeline.reconstruction.normal_refinement import NormalPredictor
 from pipeline.reconstruction.parsing import find_parser, load_parser
-from pipeline.reconstruction.published import FACE_MESH, FACE_PARSER, FACE_PARSER_REVISION
+from pipeline.reconstruction.published import FACE_MESH, FACE_MESH_FILE, FACE_PARSER, FACE_PARSER_REVISION
 
 FILES = ["*.json", "*.txt", "*.safetensors"]
 """Of a model on the Hub: nothing that runs."""
@@ -48,9 +48,9 @@ def portrait_models(
     `UserError` for a model that is not what it should be, or cannot be fetched.
     """
     names: dict[str, str] = {}
-    detector = load_detector(_mesh_file(landmarks)) if landmarks else find_detector()
+    detector = _detector(landmarks)
     if detector is not None:
-        names["landmarks"] = _told(landmarks) if landmarks else f"{FACE_MESH.repo_id}@{FACE_MESH.revision}"
+        names["landmarks"] = _told(landmarks) if landmarks else FACE_MESH
     found = load_parser(_folder(Source.parse(parser)), device) if parser else find_parser(device)
     if found is not None:
         names["parser"] = _told(parser) if parser else f"{FACE_PARSER}@{FACE_PARSER_REVISION}"
@@ -62,8 +62,8 @@ def portrait_models(
 
 def check_models(landmarks: str, parser: str, normals: str) -> None:
     """Raise `UserError` for names of nothing, before there is a run."""
-    if landmarks and landmarks != FACE_MESH.repo_id and not Path(landmarks).is_file():
-        raise UserError(f"there is no file {landmarks}; give an .onnx of MediaPipe's face mesh, or {FACE_MESH.repo_id}")
+    if landmarks and landmarks != FACE_MESH and not Path(landmarks).is_file():
+        raise UserError(f"there is no file {landmarks}; give an .onnx of MediaPipe's face mesh, or {FACE_MESH}")
     for name in filter(None, (parser, normals)):
         Source.parse(name)
 
@@ -73,11 +73,13 @@ def _told(name: str) -> str:
     return Path(name).name if Path(name).expanduser().exists() else name
 
 
-def _mesh_file(name: str) -> Path:
-    if name != FACE_MESH.repo_id:
-        return Path(name)
-    with _fetching(name):
-        return Path(hf_hub_download(**FACE_MESH._asdict()))
+def _detector(name: str) -> LandmarkDetector | None:
+    if name and name != FACE_MESH:
+        return load_detector(Path(name))
+    if name:
+        with _fetching(name):
+            hf_hub_download(FACE_MESH, FACE_MESH_FILE)
+    return find_detector()
 
 
 def _folder(source: Source) -> Path:

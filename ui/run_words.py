@@ -23,7 +23,8 @@ STATES = {
 WORKS = {
     "start": "Making the head to start from", "models": "Loading the diffusion model", "avatar": "Writing the head",
     "video": "Filming the head", "views": "Looking at the portrait from all around",
-    "surface": "Finding its surface and laying a head over it", "normals": "Seeing its normals", "refined_surface": "Sharpening the surface", "picture": "Painting pictures of the person",
+    "surface": "Finding its surface and laying a head over it", "normals": "Seeing which way it looks everywhere",
+    "refined_surface": "Sharpening the surface", "picture": "Painting pictures of the person",
     "portrait": "Laying the best picture straight", "inverted": "Finding it in the generator",
     "distilled": "Shaping it by the sentence", "refined": "Sharpening it", "refined views": "Repainting views of it",
 }  # fmt: skip
