@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.priors.portrait3d.decoder import HIDDEN
 from pipeline.priors.portrait3d.field_kernel import LANES, evaluate
 from pipeline.priors.portrait3d.occupancy import occupied
+from pipeline.priors.portrait3d.rendering import OUTSIDE
 from pipeline.priors.portrait3d.sampling import FLOOR, SMALLEST, SPARED
 from pipeline.rendering.cpu.arrays import Floats
 from pipeline.rendering.cpu.simd import atomic_next, inlined, kernel, load16, splat16, store
@@ -23,7 +24,6 @@ f32 = np.float32
 TILE = 16  # pixels per side that a thread takes at a time
 OPAQUE = 3e-4
 """What passes through may be neglected from here on: less than a tenth of a grey level."""
-OUTSIDE = -1000.0
 DEPTH, SIGMA, STATE = 0, 1, 2
 """What is noted of a sample."""
 EMPTY, MAYBE, KNOWN_EMPTY, KNOWN = 0, 1, 2, 3
