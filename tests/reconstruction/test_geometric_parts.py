@@ -11,10 +11,12 @@ from torch import Tensor
 from pipeline.errors import UserError
 from pipeline.heads.anny import AnnyHead
 from pipeline.heads.rig import Rig
+from pipeline.reconstruction.avatar_source import AvatarSource
 from pipeline.reconstruction.geometric_parts import geometric_parts
 from pipeline.reconstruction.multiview import Part, Surface
 from pipeline.reconstruction.surface import take_faces
 from pipeline.rendering.mesh import vertex_normals
+from tests.stages.small import dressed_avatar
 
 SKIN, HAIR, SHIRT = (0.8, 0.6, 0.5), (0.2, 0.12, 0.08), (0.2, 0.3, 0.6)
 INSIDE = ("teeth", "tongue", "inner_mouth", "eye_socket", "lashes_left", "lashes_right")
@@ -109,3 +111,12 @@ def test_what_cannot_be_told_is_refused(rig: Rig) -> None:
         geometric_parts(replace(truth, colors=None), rig, rig.vertices, 1.0)
     with pytest.raises(UserError, match="68 landmarks"):
         geometric_parts(truth, replace(rig, landmarks=None), rig.vertices, 1.0)
+
+
+def test_a_built_in_avatar_is_told_apart_as_its_layers_say() -> None:
+    avatar = dressed_avatar()
+    truth = AvatarSource(avatar, voxels=64).surface()
+    found = geometric_parts(truth, avatar.rig, avatar.rig.vertices, 1.0)
+    shares = accuracy(found, truth)
+    assert min(shares.values()) > 0.88
+    assert len(shares) == 4

@@ -94,10 +94,10 @@ class Stops(Journal):
 
 def test_normals_and_outlines_bring_a_mesh_closer_to_the_truth(true: Surface, plain: Surface) -> None:
     before, off = distance(plain, true), degrees_off(plain, true)
-    refined = refine_by_normals(plain, CAMERAS, *shown(true), NormalRefinement(steps=50), Journal())
+    refined = refine_by_normals(plain, CAMERAS, *shown(true), NormalRefinement(steps=35), Journal())
     assert torch.equal(refined.faces, plain.faces)
-    assert distance(refined, true) < 0.35 * before
-    assert degrees_off(refined, true) < 0.4 * off
+    assert distance(refined, true) < 0.4 * before
+    assert degrees_off(refined, true) < 0.45 * off
 
 
 def test_each_outline_is_that_of_its_own_view() -> None:
@@ -107,7 +107,7 @@ def test_each_outline_is_that_of_its_own_view() -> None:
     egg = Surface(vertices * torch.tensor([0.8, 1.2, 1.1]), faces)
     _, alphas = shown(egg)
     nothing = torch.zeros(len(CAMERAS), 96, 96, 3)
-    config = NormalRefinement(steps=40, views=12, normal_weight=0.0, stiffness=50.0)
+    config = NormalRefinement(steps=25, views=12, normal_weight=0.0, stiffness=50.0)
     refined = refine_by_normals(Surface(vertices, faces), CAMERAS, nothing, alphas, config, Journal())
     _, found = shown(refined)
     _, started = shown(Surface(vertices, faces))
