@@ -25,7 +25,10 @@ SEEN = 0.05
 """Sum of squared cosines from which a splat of hair or clothes is kept: one slanted view is enough."""
 TRANSPARENT = (*UNSEEN, "lashes_left", "lashes_right")
 """Regions whose triangles hide nothing."""
-LINING = "inner_mouth"
+LINING = ("inner_mouth",)
+ROUND_THE_EYES = ("eyelids", "eye_socket", "eye_left", "eye_right")
+"""Regions whose unseen triangles come to light as the face moves. Others that a fit hides in itself, such as nostrils
+a millimetre off, must give way to the pictures."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def first_splats(head: HeadFit, portrait: Portrait, splats: int, sh_degree: int,
     outer = Occluder.of(surface.vertices, surface.faces, cameras, SURFACE_TOLERANCE)
     seen = seen_colors(means, _normals(coat, vertices), portrait.views, (own, outer))
     bound = Bound.of(coat, painted(coat, seen))
-    held = _never_seen(head.rig, bound, seen) | _inside(head.rig, (LINING,))
+    held = _inside(head.rig, LINING) | (_inside(head.rig, ROUND_THE_EYES) & _never_seen(head.rig, bound, seen))
 
     room, draws = splats - len(bound.face), generator(seed, "initialization", "points")
     points = sample_beside(surface, outer.seen_faces, means, room, draws)
