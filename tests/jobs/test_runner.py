@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from pipeline.errors import UserError
-from pipeline.jobs import RunFolder, making
+from pipeline.jobs import RunFolder, journal, making
 from pipeline.jobs.runner import run
+from pipeline.stages.journal import Progress
 from tests.jobs.fake import STEPS, fake_refined, new_run, result, without_models
 
 TOTAL = sum(STEPS.values())
@@ -220,3 +221,29 @@ def test_it_gives_signs_of_life_during_a_long_step(tmp_path, monkeypatch):
     without_models(monkeypatch, long)
     run(new_run(tmp_path / "run").path)
     assert heard[1] > heard[0]
+
+
+def test_large_checkpoints_take_a_tenth_of_the_time_at_most(tmp_path, monkeypatch):
+    """Of a step a second and checkpoints of two seconds, every twentieth step is kept, whatever the run asks for."""
+    now = [0.0]
+    monkeypatch.setattr(journal.time, "monotonic", lambda: now[0])
+    keep = journal.save_checkpoint
+
+    def slow(*arguments):
+        now[0] += 2.0
+        return keep(*arguments)
+
+    monkeypatch.setattr(journal, "save_checkpoint", slow)
+    folder = new_run(tmp_path / "run", checkpoint_every=1)
+    kept = journal.RunJournal(folder, replace(folder.config(), refinement=long(folder.config().refinement)))
+    for step in range(1, 101):
+        now[0] += 1.0
+        kept.step(Progress("eyes", step, 1000, {}), None, lambda: {"means": torch.zeros(3)})
+    written = [event for event in folder.events() if event["kind"] == "checkpoint"]
+    assert 4 <= len(written) <= 6
+    assert 2.0 * len(written) <= 0.12 * now[0]
+
+
+def long(refinement):
+    """With a first phase of a thousand steps."""
+    return replace(refinement, phases=(replace(refinement.phases[0], steps=1000), *refinement.phases[1:]))
