@@ -9,6 +9,7 @@ from skimage.measure import marching_cubes
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
+from benchmarks import head_fit
 from benchmarks.figure import Figure, best_ms, table
 from pipeline.reconstruction.multiview import Surface
 from pipeline.reconstruction.surface import decimate, extract_surface
@@ -30,6 +31,7 @@ def run() -> list[Figure]:
     return [
         Figure(f"surface of a density, {what}", ours, "s", 6.0, PEER, peer),
         Figure(f"the same with 60 000 faces, {what}", fewer, "s", 2.0),
+        *head_fit.figures(),
     ]
 
 

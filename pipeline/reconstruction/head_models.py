@@ -29,6 +29,8 @@ PORTRAIT_ACTIONS = (
 """ARKit actions that a portrait may hold; it never sticks its tongue out."""
 ACTION_DEVIATION = 0.06
 """Standard deviation of an action in a portrait, which is asked to be neutral."""
+MOST_ACTION = 0.4
+"""A portrait is no grimace: what asks for more is a detector with another idea of where a brow is."""
 EXPRESSIONS, EXPRESSION_DEVIATION = 10, 0.5
 """How many of a licensed model's expressions are fitted, the widest first, and their deviation."""
 SHAPES = 100
@@ -180,13 +182,14 @@ def _licensed(kind: str) -> HeadModel:
 def _portrait_expression(rig: Rig) -> tuple[tuple[int, ...], tuple[Array, Array], Array]:
     """Which channels of a rig a portrait may hold: (M) channels, their limits and deviations (M,)."""
     if rig.basis == "arkit52":
-        names, free = PORTRAIT_ACTIONS, 0
+        names: tuple[str, ...] = PORTRAIT_ACTIONS
+        free = 0
     else:
         free = min(EXPRESSIONS, len(rig.expression_names) - len(EYELID_NAMES))
         names = (*rig.expression_names[:free], *EYELID_NAMES)
     channels = tuple(rig.expression_index(name) for name in names)
     least = np.where(np.arange(len(names)) < free, -3.0, 0.0)
-    greatest = np.where(np.arange(len(names)) < free, 3.0, 1.0)
+    greatest = np.where(np.arange(len(names)) < free, 3.0, MOST_ACTION)
     deviations = np.where(np.arange(len(names)) < free, EXPRESSION_DEVIATION, ACTION_DEVIATION)
     return channels, (least, greatest), deviations
 

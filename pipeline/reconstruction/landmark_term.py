@@ -52,6 +52,8 @@ class LandmarkTerm:
     """(C, L, 2)"""
     weights: Array
     """(C, L) inverse variances, pixels⁻²; 0 where a landmark is not seen."""
+    looseness: Array
+    """(L,) factor on the noise and the bias of each: `OUTLINE_NOISE` on the outline, else 1."""
     share: Array
     """(L,) how much of that information counts: a detector is off in all views alike, which no view averages out."""
 
@@ -79,7 +81,7 @@ class LandmarkTerm:
     def biased(self, points: Array, bias: float) -> LandmarkTerm:
         """The same landmarks, each off by some ``bias`` metres per axis in all views alike."""
         information, _, _ = replace(self, share=np.ones_like(self.share)).pull(points)
-        return replace(self, share=1 / (1 + bias**2 * np.trace(information, axis1=1, axis2=2) / 3))
+        return replace(self, share=1 / (1 + (bias * self.looseness) ** 2 * np.trace(information, axis1=1, axis2=2) / 3))
 
     def pull(self, points: Array) -> tuple[Array, Array, float]:
         """Points (L, 3) → information (L, 3, 3), pull (L, 3) and the Huber cost: Gauss-Newton's normal equations.
@@ -109,7 +111,8 @@ def landmark_term(model: HeadModel, observed: Observed, cameras: Sequence[Camera
     names = [name for name in observed.names if name in model.landmarks.names]
     theirs = [observed.names.index(name) for name in names]
     ours = [model.landmarks.names.index(name) for name in names]
-    noise = np.where([name in OUTLINE for name in names], OUTLINE_NOISE, 1.0) * PIXEL_NOISE * cameras[0].height / 512
+    looseness = np.where([name in OUTLINE for name in names], OUTLINE_NOISE, 1.0)
+    noise = looseness * PIXEL_NOISE * cameras[0].height / 512
     pixels = observed.points[:, theirs].double().numpy()
     confidence = observed.confidence[:, theirs].double().numpy().clip(0, 1)
     confidence = np.where(np.isfinite(pixels).all(-1), confidence, 0.0)
@@ -119,5 +122,6 @@ def landmark_term(model: HeadModel, observed: Observed, cameras: Sequence[Camera
         matrices=projections(cameras).numpy(),
         pixels=np.nan_to_num(pixels),
         weights=confidence / noise**2,
+        looseness=looseness,
         share=np.ones(len(names)),
     )
