@@ -52,7 +52,7 @@ def avatar(client):
 def test_every_call_is_named_and_documented(client):
     calls = client.view_api(return_format="dict")["named_endpoints"]
     made = {"/create", "/delete", "/export", "/folder", "/gallery", "/open", "/share", "/visit"}
-    runs = {"/refine", "/runs", "/stop_run", "/resume_run", "/delete_run", "/open_run"}
+    runs = {"/refine", "/rig", "/rig_card", "/runs", "/stop_run", "/resume_run", "/delete_run", "/open_run"}
     assert {*calls} == made | runs | {"/animate", "/inspect", "/play", "/save"}
     for name, call in calls.items():
         assert all(parameter["parameter_name"] for parameter in call["parameters"]), name
