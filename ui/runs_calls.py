@@ -10,8 +10,8 @@ import gradio as gr
 
 from pipeline.errors import UserError
 from pipeline.jobs.config import RunConfig
-from pipeline.jobs.hf_jobs import command_for_own_machine
 from pipeline.jobs.making import check_request
+from pipeline.jobs.own_machine import command_for_own_machine
 from pipeline.jobs.worker import is_running
 from pipeline.pretrained import fetch_models
 from ui.gallery import read_recipe

@@ -23,10 +23,8 @@ from pipeline.avatar_folder import CONFIG, PROMPT, WEIGHTS
 from pipeline.errors import UserError
 from pipeline.files import whole_file, whole_folder
 from pipeline.hub.errors import HubError, explained
-from pipeline.jobs.config import RunConfig
 from pipeline.jobs.folder import LOCK, SPARE, RunFolder
 from pipeline.jobs.state import STATE, RunState
-from pipeline.stages.recipes import RECIPES
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "animportrait3d-runs"
@@ -167,39 +165,6 @@ def fetch_result(handed: HandedOver, token: str, path: Path) -> Path:
             api.download_bucket_files(handed.bucket, [(entry, partial / name) for entry, name in wanted])
     run.write_state(replace(state, pid=0, host=""))  # nobody works on it here, whatever the bucket says
     return run.avatar
-
-
-def command_for_own_machine(config: RunConfig) -> str:
-    """What somebody types to make the same run on a machine of their own; folders of this machine are left out."""
-    from pipeline.pretrained import base_model, controlnet_of  # diffusers takes seconds to import
-
-    words = ["python", "-m", "pipeline", "create", *([config.prompt] if config.prompt else [])]
-    words += _start_words(config)
-    words += ["--refine", "--recipe", config.recipe] if config.refinement is not None else []
-    words += ["--seed", str(config.seed)] if config.seed else []
-    for name, value in config.attributes.items():
-        words += ["--set", f"{name}={value}"]
-    words += ["--head", config.head] if config.head != "anny" else []
-    words += ["--steps-scale", f"{config.num_steps_scale:g}"] if config.num_steps_scale != 1 else []
-    if config.refinement is not None:
-        resolution, usual = config.refinement.resolution, RECIPES[config.recipe].resolution
-        words += ["--resolution", str(resolution)] if resolution != usual else []
-    models = {"--model": (config.model, base_model())} if config.diffuses else {}
-    if config.refinement is not None:
-        models["--controlnet"] = (config.controlnet, controlnet_of(config.recipe))
-    for flag, (model, ours) in models.items():
-        words += [flag, model] if model != ours and not Path(model).is_absolute() else []
-    return shlex.join([*words, "--out", "head"])
-
-
-def _start_words(config: RunConfig) -> list[str]:
-    """The options that say what a run starts from."""
-    if config.initialization is None:
-        return []
-    views = ["--views", config.initialization.name]
-    if config.portrait is None:
-        return ["--prior", "portrait3d", *views]
-    return ["--portrait", next(iter(config.portrait.files)) if config.portrait.kind == "trigrid" else "avatar", *views]
 
 
 def _check(run: RunFolder, flavor: str, hours: float) -> None:

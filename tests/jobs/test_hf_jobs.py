@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 
 import pytest
@@ -118,18 +117,6 @@ def test_what_a_job_cannot_do_is_said_before_anything_is_sent(hub, run, tmp_path
     with run.lock(), pytest.raises(UserError, match="being worked on here"):
         hf_jobs.hand_over(run.path, token)
     assert not hub.requests
-
-
-def test_the_command_for_ones_own_machine_is_one_that_it_understands():
-    from pipeline.arguments import command_parser
-
-    config = replace(fake_config(), prompt="it's a man", attributes={"hair.style": "bob"}, num_steps_scale=0.25)
-    words = shlex.split(hf_jobs.command_for_own_machine(config))
-    assert words[:3] == ["python", "-m", "pipeline"]
-    options = command_parser().parse_args(words[3:])
-    assert (options.prompt, options.seed, options.set) == ("it's a man", 3, ["hair.style=bob"])
-    assert (options.refine, options.recipe, options.steps_scale) == (True, "animportrait3d", 0.25)
-    assert (options.model, options.controlnet, options.resolution) == ("owner/base", "owner/c", None)
 
 
 def test_a_mirror_brings_a_run_to_another_machine_and_back(tmp_path, monkeypatch):

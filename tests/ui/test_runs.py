@@ -19,7 +19,8 @@ from starlette.datastructures import Headers
 
 from pipeline.errors import UserError
 from pipeline.jobs.folder import RunFolder
-from pipeline.jobs.hf_jobs import Seen, command_for_own_machine
+from pipeline.jobs.hf_jobs import Seen
+from pipeline.jobs.own_machine import command_for_own_machine
 from pipeline.jobs.state import RunState
 from pipeline.portraits import portrait_in
 from pipeline.recipe import Refinement
