@@ -63,7 +63,7 @@ class Origin:
     steps: int
     """Of that initialisation's optimisation."""
     models: dict[str, str]
-    """``landmarks`` and ``parser`` → repository or name of the folder that told them; "" where something stood in."""
+    """``landmarks``, ``parser`` and ``normals`` → repository or name of the folder that told them, where one did."""
     num_steps_scale: float = 1.0
     """Length of the phases from text to tri-grid, 1 as published; without meaning where a file was given."""
 

@@ -103,7 +103,7 @@ def fit_head(
         rounds = SURFACE_ROUNDS
     if scan is not None:
         now = _onto_surface(model, marks, scan, now, rounds)
-    made = model.make(now.coefficients, None)
+    made = model.make(now.coefficients)
     return _posed(model, made, now, observed, inside, scan, usual.scale)
 
 

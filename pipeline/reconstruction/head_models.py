@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.heads.anny import AnnyHead, Shaped, rig_of
+from pipeline.heads.anny import AnnyHead, rig_of
 from pipeline.heads.anny_space import anny_space
 from pipeline.heads.licensed import EYELID_NAMES
 from pipeline.heads.model_files import find_model
@@ -104,10 +104,8 @@ class HeadModel:
     regions: dict[str, NDArray[np.bool_]]
     """Name → (F,)"""
     landmarks: Landmarks
-    make: Callable[[Array, Array | None], Made]
-    """Coefficients (K,), and, where ``bends``, shifts (V, 3) in metres that no coefficient explains → the person."""
-    bends: bool
-    """Whether a person may have shape beyond the coefficients."""
+    make: Callable[[Array], Made]
+    """Coefficients (K,) → the person."""
 
 
 def head_model(kind: str) -> HeadModel:
@@ -124,9 +122,6 @@ def model_of(rig: Rig) -> HeadModel:
         raise UserError("this head has no landmarks, so nothing can be fitted by them")
     channels, limits, deviations = _portrait_expression(rig)
 
-    def make(coefficients: Array, shifts: Array | None) -> Made:
-        return Made(rig, rig.vertices)
-
     return HeadModel(
         span=Span(
             mean=rig.vertices.double().numpy(),
@@ -140,8 +135,7 @@ def model_of(rig: Rig) -> HeadModel:
         faces=rig.faces.numpy(),
         regions={name: mask.numpy() for name, mask in rig.regions.items()},
         landmarks=rig.landmarks,
-        make=make,
-        bends=False,
+        make=lambda coefficients: Made(rig, rig.vertices),
     )
 
 
@@ -151,14 +145,12 @@ def _anny() -> HeadModel:
     mean_rig = rig_of(space.head, space.shaped(np.zeros(len(space.modes))))
     template_points = AnnyHead().template_points
 
-    def make(coefficients: Array, shifts: Array | None) -> Made:
-        shaped = space.shaped(coefficients)
-        vertices = shaped.vertices if shifts is None else shaped.vertices + shifts.astype(np.float32)
-        return Made(rig_of(space.head, Shaped(vertices, shaped.joints)), template_points)
+    def make(coefficients: Array) -> Made:
+        return Made(rig_of(space.head, space.shaped(coefficients)), template_points)
 
     plain = model_of(mean_rig)
     span = replace(plain.span, mean=space.mean, modes=space.modes)
-    return replace(plain, span=span, make=make, bends=True)
+    return replace(plain, span=span, make=make)
 
 
 def _licensed(kind: str) -> HeadModel:
@@ -171,7 +163,7 @@ def _licensed(kind: str) -> HeadModel:
     joint_modes = head.shape_joint_dirs[:SHAPES].double().numpy()
     jaw = _jaw(rig, joint_modes, plain.move_channels)
 
-    def make(coefficients: Array, shifts: Array | None) -> Made:
+    def make(coefficients: Array) -> Made:
         person = person_of_shape(file, coefficients.tolist())
         return Made(person.rig, person.template_points)
 

@@ -199,8 +199,10 @@ def _with_parts(surface: Surface, source: Source, views: Views, parser: Parser |
 
 
 def _over_white(views: Views) -> Tensor:
-    """(C, H, W, 3) uint8."""
-    return (views.over(torch.ones(3)).movedim(1, -1) * 255 + 0.5).to(torch.uint8)
+    """(C, H, W, 3) uint8, made one by one: as numbers of four bytes all of them take gigabytes."""
+    white = torch.ones(3)
+    pictures = (views.over(white, [row]).movedim(1, -1) for row in range(len(views.cameras)))
+    return torch.cat([(picture * 255 + 0.5).to(torch.uint8) for picture in pictures])
 
 
 def _in_metres(views: Views, surface: Surface, to_source: Similarity) -> Portrait:

@@ -38,6 +38,7 @@ class Portrait:
     def observed(self, cameras: list[Camera]) -> Observed:
         """Its landmarks with noise; those on triangles that look away are not seen."""
         marks, vertices = self.rig.landmarks, self.vertices
+        assert marks is not None
         points = marks.positions(vertices, self.rig.faces)
         pixels, _ = project(projections(cameras), points.double())
         first, second, third = vertices[self.rig.faces[marks.faces]].unbind(1)
@@ -65,9 +66,10 @@ def portrait(rig: Rig, turn: tuple[float, float, float] = (0.0946, -0.0293, 0.01
     expression, rotations = rig.neutral()
     for name, value in actions.items():
         expression[0, rig.expression_index(name)] = value
-    pupils = rig.landmarks.positions(rig.vertices, rig.faces)[
-        [rig.landmarks.names.index(name) for name in ("pupil_left", "pupil_right")]
-    ]
+    marks = rig.landmarks
+    assert marks is not None
+    rows = [marks.names.index(name) for name in ("pupil_left", "pupil_right")]
+    pupils = marks.positions(rig.vertices, rig.faces)[rows]
     rotation = axis_angle_to_matrix(torch.tensor(turn))
     place = torch.tensor([0.01, 0.394, 0.31]) - 2.7783 * rotation @ pupils.mean(0)
     return Portrait(rig, expression, rotations, Similarity(2.7783, rotation, place))
