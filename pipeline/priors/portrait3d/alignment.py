@@ -13,11 +13,10 @@ from pipeline.camera import Camera
 from pipeline.errors import UserError
 from pipeline.heads.rig import Rig
 from pipeline.priors.portrait3d.cameras import PORTRAIT3D_ORBIT
+from pipeline.priors.portrait3d.rendering import ANIMPORTRAIT3D
 from pipeline.reconstruction.multiview import Observed
 from pipeline.stages.cameras import PORTRAIT_RADIUS, portrait_orbit
 
-GRID_SCALE = 3.0
-"""AnimPortrait3D's units per unit of the generator's world."""
 CONTOUR = frozenset(f"ibug_{index}" for index in range(17))
 """Jaw landmarks, which detectors put on the outline, wherever that is."""
 FEWEST = 6
@@ -67,7 +66,7 @@ class Canonical:
     def __init__(self, rig: Rig) -> None:
         """Raises `UserError` for a rig without landmarks."""
         orbit = portrait_orbit(rig)
-        unit = orbit.radius / PORTRAIT_RADIUS * GRID_SCALE
+        unit = orbit.radius / PORTRAIT_RADIUS * ANIMPORTRAIT3D.scale
         marks = rig.landmarks
         assert marks is not None  # else there were no orbit
         points = marks.positions(rig.vertices, rig.faces).detach().cpu().double()
@@ -90,7 +89,8 @@ class Canonical:
         seen, own = (torch.tensor(column) for column in zip(*rows, strict=True))
         pixels = observed.points[0, seen].double().cpu()
         weights = observed.confidence[0, seen].double().cpu()
-        return _solve(self.points[own], pixels, weights, size)
+        spread = float(pixels.std(dim=0).norm())
+        return _solve(self.points[own], pixels, weights, size) if 0 < spread < math.inf else None
 
 
 def _solve(points: Tensor, pixels: Tensor, weights: Tensor, size: int) -> Placement | None:
@@ -168,7 +168,8 @@ def laid(picture: Tensor, placement: Placement, size: int) -> Tensor:
 
 
 def best_placed(placements: list[Placement | None]) -> int:
-    """The picture to go on with: of those whose landmarks fit well, that which is seen most from the front.
+    """The picture to go on with: that which is seen most from the front and whose landmarks fit best, a degree of the
+    one counting as a pixel of the other.
 
     Raises `UserError` when no picture shows a face.
     """

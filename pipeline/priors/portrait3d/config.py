@@ -7,11 +7,9 @@ the tri-grid is a cube of 0.7.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from pipeline.errors import UserError
-from pipeline.stages.plain_values import read
 
 TRAIN_TIMESTEPS = 1000
 LONGEST = 1_000_000
@@ -25,6 +23,12 @@ INVERSION, DISTILLATION, VIEW_FIT = "inversion", "sds", "view_fit"
 def _within(name: str, value: float, lowest: float, highest: float) -> None:
     if not lowest <= value <= highest:  # also for NaN
         raise UserError(f"{name} is {value}; it goes from {lowest} to {highest}")
+
+
+def _check_kept(name: str, shares: tuple[float, ...]) -> None:
+    """What is kept of running means from one step to the next: with all of it they would stay zero."""
+    for index, share in enumerate(shares):
+        _within(f"{name}[{index}]", share, 0, 1 - 1e-6)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class InversionConfig:
     def __post_init__(self) -> None:
         _within("inversion.steps", self.steps, 1, LONGEST)
         _within("inversion.learning_rate", self.learning_rate, 0, 10)
+        _check_kept("inversion.betas", self.betas)
         _within("inversion.mean_samples", self.mean_samples, 2, LONGEST)
         _within("inversion.compared_size", self.compared_size, 16, 2048)
         _within("inversion.samples", self.samples, FEWEST_SAMPLES, 1024)
@@ -100,6 +105,12 @@ class AdanConfig:
     weight_decay: float = 2e-5
     max_grad_norm: float = 5.0
     """Of all gradients together, beyond which they are scaled down."""
+
+    def __post_init__(self) -> None:
+        _check_kept("adan.betas", self.betas)
+        _within("adan.eps", self.eps, 1e-30, 1)
+        _within("adan.weight_decay", self.weight_decay, 0, 1)
+        _within("adan.max_grad_norm", self.max_grad_norm, 1e-6, 1e6)
 
 
 @dataclass(frozen=True)
@@ -144,7 +155,7 @@ class DistillationConfig:
         _within("distillation.samples", self.samples, FEWEST_SAMPLES, 1024)
         _within("distillation.ema", self.ema, 0, 1)
         _within("distillation.ema_every", self.ema_every, 1, LONGEST)
-        for name, highest in (("timesteps", TRAIN_TIMESTEPS - 1), ("polar", 180.0), ("azimuth", 360.0)):
+        for name, highest in (("timesteps", TRAIN_TIMESTEPS - 1), ("polar", 180.0), ("azimuth", 180.0)):
             lowest = -highest if name == "azimuth" else 0
             first, last = getattr(self, name)
             _within(f"distillation.{name}[0]", first, lowest, last)
@@ -256,15 +267,3 @@ class Portrait3DConfig:
             distillation=replace(distillation, steps=to(distillation.steps), ema_every=to(distillation.ema_every)),
             view_refinement=replace(views, epochs=to(views.epochs)),
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; `from_dict` reads them again."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Any) -> Portrait3DConfig:
-        """From what `to_dict` gave, also by way of JSON; what is left out has its default.
-
-        Raises `UserError` naming the field that is unknown, missing or no value that it can have.
-        """
-        return read(cls, values, "portrait3d")

@@ -20,8 +20,6 @@ from pipeline.stages.appearance import Compare
 from pipeline.stages.journal import Journal
 from pipeline.stages.randomness import generator as draws_for
 
-MAPPED_AT_ONCE = 100
-
 
 @dataclass(frozen=True)
 class Inverted:
@@ -79,10 +77,7 @@ def spread(generator: Portrait3DGenerator, config: InversionConfig) -> Spread:
     front = to_vector(PORTRAIT3D_ORBIT.camera(90.0, 90.0, 1))
     noise = torch.randn(config.mean_samples, LATENT, generator=draws_for(config.mean_seed, INVERSION, "mean"))
     device = next(generator.parameters()).device
-    parts = []
-    for part in noise.to(device).split(MAPPED_AT_ONCE):
-        parts.append(generator.mapping(part, front.to(device).expand(len(part), -1)))
-    return Spread.of(torch.cat(parts))
+    return Spread.of(generator.mapping(noise.to(device), front.to(device).expand(len(noise), -1)))
 
 
 def portrait_of(

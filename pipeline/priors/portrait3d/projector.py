@@ -142,7 +142,9 @@ class _Projection:
         correlation = autocorrelation(self._noises)
         loss = distance + config.noise_weight * correlation
         if not math.isfinite(float(loss.detach())):
-            raise UserError(f"the inversion came to a loss that is not finite in step {self.done + 1}; lower its rate")
+            raise UserError(
+                f"the inversion's loss is not finite in step {self.done + 1}; lower inversion.learning_rate"
+            )
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()

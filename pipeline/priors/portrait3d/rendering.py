@@ -88,7 +88,10 @@ def render(
     parts = []
     for chunk, jitter, u in _chunks(directions, options, draws):
         arguments = (trigrid, painter, origin, chunk, jitter, u, options)
-        parts.append(checkpoint(_march, *arguments, use_reentrant=False) if keep else _march(*arguments))
+        if keep:  # nothing is drawn inside, so that no state of generators need be kept
+            parts.append(checkpoint(_march, *arguments, use_reentrant=False, preserve_rng_state=False))
+        else:
+            parts.append(_march(*arguments))
     features, alpha, depth, entropy = (torch.cat(column) for column in zip(*parts, strict=True))
     if background is not None:
         features = features + (1 - alpha)[:, None] * _resized(background.to(features), camera)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -45,10 +43,6 @@ class TriGrid:
             total = total + _look_up(level, places)
         return total.movedim(-1, 0) / len(self.levels)
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> TriGrid:
-        """The same portrait with ``change`` done to every level."""
-        return replace(self, levels=tuple(change(level) for level in self.levels))
-
     def to(self, *arguments: Any) -> TriGrid:
         """All tensors on another device, or of another type, as `Tensor.to` takes it."""
         return TriGrid(tuple(level.to(*arguments) for level in self.levels), self.ws.to(*arguments))
@@ -64,8 +58,3 @@ def _look_up(level: Tensor, places: Tensor) -> Tensor:
 def crop_mask(points: Tensor, half_width: float) -> Tensor:
     """(M,) true where points (M, 3) in the grid's units belong to the portrait; up and down it has no end."""
     return points[:, (0, 2)].abs().amax(dim=1) <= half_width
-
-
-def empty(resolutions: tuple[int, ...] = RESOLUTIONS) -> TriGrid:
-    """A tri-grid of zeros, for tests and as the start of an optimisation."""
-    return TriGrid(tuple(torch.zeros(1, PLANES, CHANNELS, r, r) for r in resolutions), torch.zeros(1, LATENTS, 512))

@@ -103,5 +103,7 @@ def test_a_face_that_is_hardly_seen_is_none(canonical):
     observed = seen_at(canonical, 0.0, 90.0)
     few = Observed(observed.names[:20], observed.points[:, :20], observed.confidence[:, :20])  # the outline of the jaw
     unsure = Observed(observed.names, observed.points, torch.full_like(observed.confidence, 0.1))
-    assert canonical.place(few, SIZE) is None
-    assert canonical.place(unsure, SIZE) is None
+    nowhere, lost = (
+        Observed(observed.names, torch.full_like(observed.points, at), observed.confidence) for at in (7, math.nan)
+    )
+    assert all(canonical.place(seen, SIZE) is None for seen in (few, unsure, nowhere, lost))

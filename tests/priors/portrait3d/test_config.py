@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from pipeline.errors import UserError
 from pipeline.priors.portrait3d.config import Portrait3DConfig
+from pipeline.stages.plain_values import read
 
 
 def test_it_survives_json():
     config = Portrait3DConfig(seed=7)
-    assert Portrait3DConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    assert Portrait3DConfig.from_dict({}) == Portrait3DConfig()
+    assert read(Portrait3DConfig, json.loads(json.dumps(asdict(config))), "portrait3d") == config
+    assert read(Portrait3DConfig, {}, "portrait3d") == Portrait3DConfig()
 
 
 def test_the_phases_are_as_long_as_published():
@@ -40,6 +42,9 @@ def test_shorter_phases_keep_their_proportions():
         ({"distillation": {"timesteps": [500, 400]}}, r"timesteps\[0\] is 500; it goes from 0 to 400"),
         ({"distillation": {"timesteps": [20, 1000]}}, r"timesteps\[1\] is 1000; it goes from 20 to 999"),
         ({"distillation": {"polar": [60, 190]}}, r"polar\[1\] is 190.0; it goes from 60.0 to 180.0"),
+        ({"distillation": {"azimuth": [0, 360]}}, r"azimuth\[1\] is 360.0; it goes from 0.0 to 180.0"),
+        ({"distillation": {"adan": {"betas": [0.98, 1, 0.99]}}}, r"adan.betas\[1\] is 1.0; it goes from 0 to"),
+        ({"inversion": {"betas": [0.9, 1.5]}}, r"inversion.betas\[1\] is 1.5; it goes from 0 to"),
         ({"distillation": {"learning_rates": []}}, "learning_rates is empty"),
         ({"view_refinement": {"patch": 600}}, "patch is 600; it goes from 8 to 512"),
         ({"view_refinement": {"vertical": [2.0]}}, r"vertical\[0\] is 2.0; it goes from 5.0 to 175.0"),
@@ -48,4 +53,4 @@ def test_shorter_phases_keep_their_proportions():
 )
 def test_a_wrong_value_is_named(values, told):
     with pytest.raises(UserError, match=told):
-        Portrait3DConfig.from_dict(values)
+        read(Portrait3DConfig, values, "portrait3d")
