@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.camera import Camera
-from pipeline.stages.cameras import Orbit
+from pipeline.stages.cameras import PORTRAIT_EXTENT, PORTRAIT_FOV, PORTRAIT_PIVOT, PORTRAIT_RADIUS, Orbit
 
 RADIUS = 2.7
 PIVOT = 0.0649
@@ -23,7 +23,9 @@ EXTENT = 0.7
 """Size of the scene: the side of the grid."""
 PORTRAIT3D_ORBIT = Orbit(torch.zeros(3), torch.tensor([0.0, PIVOT, 0.0]), RADIUS, FOV_DEGREES, EXTENT)
 """Portrait3D's cameras, in the grid's own units."""
-ANIMPORTRAIT3D_ORBIT = Orbit(torch.zeros(3), torch.tensor([0.0, 0.228, 0.0]), 2.65, 30.0, 2.985)
+ANIMPORTRAIT3D_ORBIT = Orbit(
+    torch.zeros(3), torch.tensor([0.0, PORTRAIT_PIVOT, 0.0]), PORTRAIT_RADIUS, PORTRAIT_FOV, PORTRAIT_EXTENT
+)
 """AnimPortrait3D's, in a world where the grid is three times as large."""
 
 

@@ -81,8 +81,8 @@ class CompactRays:
         depths = torch.cat([depths, more], dim=1).sort(dim=1).values
         sigma, hidden, active = self._look(origin, directions, depths, end[:, None])
         share = shares(depths, sigma)
-        collected = hidden.new_zeros(len(depths), hidden.shape[1])
-        collected.index_add_(0, active.nonzero()[:, 0], share.samples[active][:, None] * hidden)
+        weighted = share.samples[active][:, None] * hidden
+        collected = torch.segment_reduce(weighted, "sum", lengths=active.sum(dim=1))  # always in the same order
         return collected, share.total, share.depth
 
     def _look(self, origin: Tensor, directions: Tensor, depths: Tensor, end: Tensor) -> tuple[Tensor, Tensor, Tensor]:

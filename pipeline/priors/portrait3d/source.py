@@ -10,15 +10,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.camera import Camera
+from pipeline.priors.portrait3d.cameras import ANIMPORTRAIT3D_ORBIT
 from pipeline.priors.portrait3d.decoder import Painter
 from pipeline.priors.portrait3d.fast_rendering import FastRenderer
-from pipeline.priors.portrait3d.rendering import ANIMPORTRAIT3D, Rendering, RenderOptions, density, render
+from pipeline.priors.portrait3d.rendering import ANIMPORTRAIT3D, Rendering, RenderOptions
 from pipeline.priors.portrait3d.trigrid import HALF_SIDE, TriGrid
 from pipeline.reconstruction.multiview import Observed, Surface, Views
 from pipeline.reconstruction.smoothing import smooth
 from pipeline.reconstruction.surface import decimate, extract_surface
 from pipeline.rendering.mesh import vertex_normals
-from pipeline.stages.cameras import PORTRAIT_EXTENT, PORTRAIT_FOV, PORTRAIT_PIVOT, PORTRAIT_RADIUS, Orbit
+from pipeline.stages.cameras import Orbit
 
 LEVEL = 15.0
 """Raw density of the surface (both papers' scripts)."""
@@ -31,8 +32,7 @@ FAINTEST = 1 / 512
 
 
 class TriGridSource:
-    """See `Source`. Tri-grid and painter are on one device; on the CPU pictures come from `FastRenderer`, elsewhere
-    from `render`."""
+    """See `Source`. Tri-grid and painter are on one device, where pictures are made and the surface is found."""
 
     def __init__(
         self,
@@ -48,14 +48,12 @@ class TriGridSource:
     @property
     def orbit(self) -> Orbit:
         """AnimPortrait3D's: round the origin, looking at a point above it."""
-        return Orbit(
-            torch.zeros(3), torch.tensor([0.0, PORTRAIT_PIVOT, 0.0]), PORTRAIT_RADIUS, PORTRAIT_FOV, PORTRAIT_EXTENT
-        )
+        return ANIMPORTRAIT3D_ORBIT
 
     @torch.no_grad()
     def look(self, cameras: Sequence[Camera]) -> Views:
         """Pictures without the generator's background."""
-        return Views(tuple(cameras), torch.stack([self._picture(self._render(camera)) for camera in cameras]))
+        return Views(tuple(cameras), torch.stack([self._picture(self._fast.render(camera)) for camera in cameras]))
 
     @torch.no_grad()
     def surface(self) -> Surface:
@@ -82,15 +80,6 @@ class TriGridSource:
     def _fast(self) -> FastRenderer:
         return FastRenderer(self._trigrid, self._painter, self._options)
 
-    @property
-    def _on_cpu(self) -> bool:
-        return self._trigrid.ws.device.type == "cpu"
-
-    def _render(self, camera: Camera) -> Rendering:
-        if self._on_cpu:
-            return self._fast.render(camera)
-        return render(self._trigrid, self._painter, camera, self._options)
-
     def _picture(self, seen: Rendering) -> Tensor:
         """(H, W, 4) uint8 on the CPU; a partly covered pixel has the colour of what covers it."""
         covered = (seen.features / seen.alpha.clamp_min(FAINTEST)).movedim(0, -1)
@@ -100,10 +89,7 @@ class TriGridSource:
 
     def _density(self, points: Tensor) -> Tensor:
         """Raw density (M,) at points (M, 3) of the world."""
-        places = points / self._options.scale
-        if self._on_cpu:
-            return self._fast.density(places)
-        return density(self._trigrid, self._painter, places)
+        return self._fast.density(points / self._options.scale)
 
     def _color(self, points: Tensor) -> Tensor:
         """Display sRGB (M, 3) at points (M, 3) of the world."""

@@ -145,12 +145,13 @@ def test_a_strand_two_pixels_wide_is_not_lost(make) -> None:
     assert 0.005 < (expected.alpha > 0.9).float().mean() < 0.2
 
 
-def test_a_picture_that_shows_nothing_is_empty() -> None:
+@pytest.mark.parametrize("make", [with_kernels, with_torch])
+def test_a_picture_that_shows_nothing_is_empty(make) -> None:
     trigrid, painter = ball((8, 32))
     away = sampled_camera(90, 90, 8)
     pose = away.viewmat.clone()
     pose[:3, 3] += torch.tensor([9.0, 0.0, 0.0])
-    found = with_kernels(trigrid, painter, PORTRAIT3D, 16).render(replace(away, viewmat=pose))
+    found = make(trigrid, painter, PORTRAIT3D, 16).render(replace(away, viewmat=pose))
     assert found.alpha.max() == 0
     assert found.depth.min() > PORTRAIT3D.far
     torch.testing.assert_close(found.image[:, 0, 0], painter.torgb.bias.detach())
