@@ -20,6 +20,9 @@ PORTRAIT_CENTRE_IN_CROWNS = 0.17
 SKULL_UNDER_EYES, SKULL_BEHIND_EYES = 0.365, 0.704
 """From the eyes down and back to the free head's head joint, in heights of the crown above the eyes."""
 
+NEAREST = 1e-6
+"""Least depth that a projection divides by."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -36,6 +39,12 @@ class Camera:
     def position(self) -> Tensor:
         """(3,) camera centre in the world."""
         return -self.viewmat[:3, :3].T @ self.viewmat[:3, 3]
+
+    def project(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Points (N, 3) of the world → pixels (N, 2), the middle of the first at 0.5, and depths (N,)."""
+        at = points @ self.viewmat[:3, :3].T.to(points) + self.viewmat[:3, 3].to(points)
+        screen = at @ self.K.T.to(points)
+        return screen[:, :2] / screen[:, 2:].clamp_min(NEAREST), at[:, 2]
 
 
 @dataclass(frozen=True)

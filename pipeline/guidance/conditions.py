@@ -15,7 +15,7 @@ from pipeline.camera import Camera
 from pipeline.errors import UserError
 from pipeline.guidance.normal_map import colour_normals
 from pipeline.heads.rig import Rig
-from pipeline.rendering.head_mesh import any_region, solid_faces
+from pipeline.rendering.head_mesh import solid_faces
 from pipeline.rendering.mesh import interpolate, rasterize_mesh, vertex_normals
 
 Condition = Callable[[Tensor, Sequence[Camera]], Tensor]
@@ -108,7 +108,7 @@ def outward_faces(rig: Rig) -> Tensor:
 def _tables(rig: Rig) -> _Tables:
     faces, count = outward_faces(rig), len(rig.vertices)
     solid = solid_faces(rig)
-    skin, parts = any_region(rig, ("skin", *FACE)) & solid, any_region(rig, (*EYES, *TEETH)) & solid
+    skin, parts = rig.faces_in(("skin", *FACE)) & solid, rig.faces_in((*EYES, *TEETH)) & solid
     nothing = torch.full_like(faces, 2 * count)
     corners = torch.where(skin[:, None], faces, torch.where(parts[:, None], faces + count, nothing))
     share = _face_share(rig, faces[skin], _face(rig)[skin])
@@ -117,7 +117,7 @@ def _tables(rig: Rig) -> _Tables:
 
 def _face(rig: Rig) -> Tensor:
     """(F,) bool: as FLAME's mask of the face, it ends where the ears begin, not below or behind them."""
-    face = any_region(rig, FACE)
+    face = rig.faces_in(FACE)
     if "ears" not in rig.regions:
         return face
     depth = rig.vertices[rig.faces].mean(1)[:, 2]
@@ -143,7 +143,7 @@ def _face_share(rig: Rig, skin: Tensor, face: Tensor) -> Tensor:
 def _segments(rig: Rig, faces: Tensor) -> Tensor:
     """(V,) what is interpolated and then cut at 1, so that an eyeball of coarse rings has a sharp iris all the same."""
     values = rig.vertices.new_zeros(len(rig.vertices))
-    values[faces[any_region(rig, TEETH)]] = TEETH_VALUE
+    values[faces[rig.faces_in(TEETH)]] = TEETH_VALUE
     for eye, iris in zip(EYES, IRISES, strict=True):
         if eye in rig.regions and iris in rig.regions:
             ball, middle = faces[rig.regions[eye]], faces[rig.regions[iris]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -118,6 +119,14 @@ class Rig:
 
     def expression_index(self, name: str) -> int:
         return _index(self.expression_names, name, "expression")
+
+    def faces_in(self, names: Iterable[str]) -> Tensor:
+        """(F,) bool: triangles in any of these regions, of those that the rig has."""
+        inside = torch.zeros_like(self.faces[:, 0], dtype=torch.bool)
+        for name in names:
+            if name in self.regions:
+                inside |= self.regions[name].to(inside.device)
+        return inside
 
     def neutral(self) -> tuple[Tensor, Tensor]:
         """Expression (1, E) and rotations (1, J, 3) of the rest pose."""

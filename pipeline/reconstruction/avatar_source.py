@@ -77,7 +77,7 @@ class AvatarSource:
         if marks is None:
             return None
         world = marks.positions(self._vertices, self._rig.faces)
-        projected = [_project(world, camera) for camera in cameras]
+        projected = [camera.project(world) for camera in cameras]
         seen = [self._sees(camera, *each) for camera, each in zip(cameras, projected, strict=True)]
         return Observed(marks.names, torch.stack([pixels for pixels, _ in projected]), torch.stack(seen).float())
 
@@ -98,7 +98,7 @@ class AvatarSource:
 
     def _sees(self, camera: Camera, pixels: Tensor, depth: Tensor) -> Tensor:
         """(L,) bool: inside the picture and not behind the head."""
-        opaque = self._rig.faces[~_inside(self._avatar, TRANSPARENT)]
+        opaque = self._rig.faces[~self._rig.faces_in(TRANSPARENT)]
         fragments = rasterize_mesh(
             self._vertices, opaque, camera.viewmat[None], camera.K[None], camera.width, camera.height
         )
@@ -113,7 +113,7 @@ class AvatarSource:
 def splat_parts(avatar: SplatAvatar) -> Tensor:
     """(N,) uint8 `Part` that each splat shows: by its layer, and for skin and accessories by where it hangs."""
     face, layer = avatar.face.long(), avatar.layer
-    facial, clothed = _inside(avatar, FACIAL)[face], _inside(avatar, CLOTHED)[face]
+    facial, clothed = avatar.rig.faces_in(FACIAL)[face], avatar.rig.faces_in(CLOTHED)[face]
     skin = torch.where(facial, int(Part.FACE), int(Part.SKIN))
     worn = torch.where(clothed, int(Part.CLOTH), int(Part.FACE))  # glasses and earrings are seen on the face
     parts = torch.full_like(skin, int(Part.FACE))  # eyes, mouth, brows and beard lie in the face
@@ -125,17 +125,3 @@ def splat_parts(avatar: SplatAvatar) -> Tensor:
     ):
         parts = torch.where(layer == of_layer, value, parts)
     return parts.to(torch.uint8)
-
-
-def _inside(avatar: SplatAvatar, names: Sequence[str]) -> Tensor:
-    """(F,) bool: triangles of any of these regions."""
-    rig = avatar.rig
-    masks = [rig.regions[name] for name in names if name in rig.regions]
-    return torch.stack(masks).any(0) if masks else torch.zeros_like(rig.faces[:, 0], dtype=torch.bool)
-
-
-def _project(points: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """Points (L, 3) → pixels (L, 2) and depths (L,)."""
-    seen = points @ camera.viewmat[:3, :3].T.to(points) + camera.viewmat[:3, 3].to(points)
-    screen = seen @ camera.K.T.to(points)
-    return screen[:, :2] / screen[:, 2:], seen[:, 2]

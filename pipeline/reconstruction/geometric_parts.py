@@ -86,7 +86,7 @@ class _Place:
     @classmethod
     def of(cls, surface: Surface, rig: Rig, vertices: Tensor, scale: float) -> _Place:
         head = vertices.detach().cpu()
-        outside = (~_region(rig, COVERED)).nonzero().squeeze(1)
+        outside = (~rig.faces_in(COVERED)).cpu().nonzero().squeeze(1)
         faces = rig.faces.cpu()[outside]
         corners = surface.vertices[surface.faces].detach().cpu().double().numpy()
         middles = corners.mean(1)
@@ -97,16 +97,10 @@ class _Place:
         region = outside[torch.from_numpy(nearest)]
         marks = _landmarks(rig, head)
         brows, mouth, jaw = marks[17:27, 1].max(), marks[48:55, 1].max(), marks[[4, 12], 2].max()
-        facial, body, torso = (_region(rig, names)[region].numpy() for names in (FACIAL, BODY, ("torso",)))
+        facial, body, torso = (rig.faces_in(names).cpu()[region].numpy() for names in (FACIAL, BODY, ("torso",)))
         high, low = foot[:, 1] > brows, foot[:, 1] < mouth
         chin = ~facial & ~torso & low & (foot[:, 2] > jaw)
         return cls(facial, facial & ~high & ~low, chin, high, body & ~chin, torso, off)
-
-
-def _region(rig: Rig, names: tuple[str, ...]) -> Tensor:
-    """(F,) bool: triangles of any of these regions."""
-    found = [rig.regions[name].cpu() for name in names if name in rig.regions]
-    return torch.stack(found).any(0) if found else torch.zeros(len(rig.faces), dtype=torch.bool)
 
 
 def _landmarks(rig: Rig, vertices: Tensor) -> Array:

@@ -63,11 +63,10 @@ def _fused(splats: Gaussians, cameras: Sequence[Camera], axes: Sequence[Tensor],
     total, seen = torch.zeros(len(grid)), torch.zeros(len(grid))
     for camera in cameras:
         depth = _depth(splats, camera)
-        at = grid @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
-        screen = at @ camera.K.T
-        column, row = (screen[:, :2] / screen[:, 2:].clamp_min(1e-6)).floor().long().unbind(1)
-        inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (at[:, 2] > 0)
-        before = depth[row.clamp(0, camera.height - 1), column.clamp(0, camera.width - 1)] - at[:, 2]
+        pixels, behind = camera.project(grid)
+        column, row = pixels.floor().long().unbind(1)
+        inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (behind > 0)
+        before = depth[row.clamp(0, camera.height - 1), column.clamp(0, camera.width - 1)] - behind
         met = inside & (before > -band)
         total += torch.where(met, (before / band).clamp_max(1.0), 0.0)
         seen += met

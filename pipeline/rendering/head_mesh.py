@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -29,15 +27,9 @@ OVERSAMPLING = 2
 """Samples of a pixel, along each side."""
 
 
-def any_region(rig: Rig, names: Sequence[str]) -> Tensor:
-    """(F,) bool, faces in any of those regions that the rig has."""
-    masks = [rig.regions[name] for name in names if name in rig.regions]
-    return torch.stack(masks).any(0) if masks else rig.faces.new_zeros(len(rig.faces), dtype=torch.bool)
-
-
 def solid_faces(rig: Rig) -> Tensor:
     """(F,) bool, the faces that hide what lies behind them."""
-    return ~any_region(rig, NOT_SOLID)
+    return ~rig.faces_in(NOT_SOLID)
 
 
 class MeshPainter:
@@ -47,7 +39,7 @@ class MeshPainter:
         solid = solid_faces(rig)
         grey = rig.vertices.new_full((len(rig.faces),), SKIN_GREY)
         for names, value in GREYS:
-            grey[any_region(rig, names)] = value
+            grey[rig.faces_in(names)] = value
         self._faces, self._grey = rig.faces[solid], grey[solid]
 
     @torch.no_grad()

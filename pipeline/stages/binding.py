@@ -99,12 +99,12 @@ def hang(rig: Rig, vertices: Tensor, points: Points, colors: Tensor, on_cage: Te
 def _nearest_faces(rig: Rig, vertices: Tensor, points: Points, on_cage: Tensor) -> Tensor:
     """(N,) long."""
     worn = _above_mouth(rig, vertices, points) & (points.part == Part.FACE)
-    skin = ~_inside(rig, (*UNSEEN, *FACIAL))
+    skin = ~rig.faces_in((*UNSEEN, *FACIAL))
     skull, trunk = skin & _on_skull(rig), skin & _on_trunk(rig)
     face = torch.zeros(len(points.position), dtype=torch.long)
     for rows, candidates in (
         ((points.part == Part.HAIR) & ~on_cage, skull),
-        ((points.part == Part.HAIR) & on_cage, _inside(rig, (CAGE,))),
+        ((points.part == Part.HAIR) & on_cage, rig.faces_in((CAGE,))),
         (points.part == Part.CLOTH, trunk),
         (worn, skull),
         ((points.part == Part.SKIN) | ((points.part == Part.FACE) & ~worn), skin),
@@ -132,12 +132,6 @@ def _on_skull(rig: Rig) -> Tensor:
 
 def _on_trunk(rig: Rig) -> Tensor:
     return (trunk_share(rig) > TRUNK_SHARE)[rig.faces].all(1)
-
-
-def _inside(rig: Rig, names: tuple[str, ...]) -> Tensor:
-    """(F,) bool: triangles of any of these regions."""
-    masks = [rig.regions[name] for name in names if name in rig.regions]
-    return torch.stack(masks).any(0) if masks else torch.zeros(len(rig.faces), dtype=torch.bool)
 
 
 def _nearest(vertices: Tensor, faces: Tensor, candidates: Tensor, points: Tensor) -> Tensor:

@@ -62,12 +62,12 @@ def first_splats(head: HeadFit, portrait: Portrait, splats: int, sh_degree: int,
     vertices = posed(head.rig, head)
     means = coat.gaussians(vertices).means
     cameras, surface = portrait.views.cameras, portrait.surface
-    opaque = head.rig.faces[~_inside(head.rig, TRANSPARENT)]
+    opaque = head.rig.faces[~head.rig.faces_in(TRANSPARENT)]
     own = Occluder.of(vertices, opaque, cameras, SKIN_TOLERANCE)
     outer = Occluder.of(surface.vertices, surface.faces, cameras, SURFACE_TOLERANCE)
     seen = seen_colors(means, _normals(coat, vertices), portrait.views, (own, outer))
     bound = Bound.of(coat, painted(coat, seen))
-    held = _inside(head.rig, LINING) | (_inside(head.rig, ROUND_THE_EYES) & _never_seen(head.rig, bound, seen))
+    held = head.rig.faces_in(LINING) | (head.rig.faces_in(ROUND_THE_EYES) & _never_seen(head.rig, bound, seen))
 
     room, draws = splats - len(bound.face), generator(seed, "initialization", "points")
     points = sample_beside(surface, outer.seen_faces, means, room, draws)
@@ -98,9 +98,3 @@ def _normals(avatar: SplatAvatar, vertices: Tensor) -> Tensor:
     corners = vertices[avatar.rig.faces[avatar.face.long()]]
     edges = corners[:, 1:] - corners[:, :1]
     return torch.nn.functional.normalize(torch.linalg.cross(edges[:, 0], edges[:, 1]), dim=1)
-
-
-def _inside(rig: Rig, names: tuple[str, ...]) -> Tensor:
-    """(F,) bool: triangles of any of these regions."""
-    masks = [rig.regions[name] for name in names if name in rig.regions]
-    return torch.stack(masks).any(0) if masks else torch.zeros(len(rig.faces), dtype=torch.bool)

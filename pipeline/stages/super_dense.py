@@ -41,7 +41,7 @@ def super_dense(rig: Rig, per_triangle: int = 10, seed: int = 0) -> SplatAvatar:
     Source: HeadStudio (Zhou et al., ECCV 2024), section 4.2. Its frame of a triangle has the unit √area; the splats
     are those of the world, given in the units of `SplatAvatar`, so they are the same ones.
     """
-    faces = torch.arange(len(rig.faces))[~_in_regions(rig, UNSEEN).cpu()]
+    faces = torch.arange(len(rig.faces))[~rig.faces_in(UNSEEN).cpu()]
     vertices, triangles = rig.vertices.detach().cpu(), rig.faces.cpu()
     face = faces.repeat_interleave(per_triangle)
     corners = vertices[triangles[face]]
@@ -68,7 +68,7 @@ def trained_mask(avatar: SplatAvatar, trained: Literal["eyes", "mouth", "all"]) 
         return torch.ones_like(avatar.layer, dtype=torch.bool)
     layer, names = (Layer.EYE, ROUND_THE_EYES) if trained == "eyes" else (Layer.MOUTH, REGIONS[Layer.MOUTH])
     on_face = ~torch.isin(avatar.layer, avatar.layer.new_tensor(APART))
-    return (avatar.layer == layer) | (_in_regions(avatar.rig, names)[avatar.face.long()] & on_face)
+    return (avatar.layer == layer) | (avatar.rig.faces_in(names)[avatar.face.long()] & on_face)
 
 
 def _barycentrics(count: int, seed: int) -> Tensor:
@@ -89,14 +89,5 @@ def _layers(rig: Rig) -> Tensor:
     """(F,) uint8."""
     layers = torch.full((len(rig.faces),), int(Layer.SKIN), dtype=torch.uint8, device=rig.faces.device)
     for layer, names in REGIONS.items():
-        layers[_in_regions(rig, names)] = int(layer)
+        layers[rig.faces_in(names)] = int(layer)
     return layers
-
-
-def _in_regions(rig: Rig, names: tuple[str, ...]) -> Tensor:
-    """(F,) bool: whether a triangle is in one of the regions, of those that the rig has."""
-    inside = torch.zeros(len(rig.faces), dtype=torch.bool, device=rig.faces.device)
-    for name in names:
-        if name in rig.regions:
-            inside |= rig.regions[name].to(inside.device)
-    return inside

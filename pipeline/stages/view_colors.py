@@ -88,7 +88,7 @@ def _look(
     points: Tensor, normals: Tensor, camera: Camera, picture: Tensor, occluders: Sequence[Occluder], number: int
 ) -> tuple[Tensor, Tensor]:
     """Colours (N, 3) where one camera sees the points, and its squared cosines (N,), 0 where it does not."""
-    pixels, depth = _project(points, camera)
+    pixels, depth = camera.project(points)
     cosine = _cosine(points, normals, camera)
     slope = (1 - cosine.square()).clamp_min(0).sqrt() / cosine.clamp_min(LEAST_COSINE)
     bias = slope * depth / float(camera.K[0, 0])  # how deep a pixel is on a slanted surface
@@ -97,13 +97,6 @@ def _look(
         visible &= depth <= _at(occluder.depths[number], pixels) + occluder.tolerance + bias
     sampled = _sample(picture, pixels, points)
     return sampled[:, :3], torch.where(visible & (sampled[:, 3] > OPAQUE), cosine.square(), 0.0)
-
-
-def _project(points: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """Pixels (N, 2) and depths (N,)."""
-    at = points @ camera.viewmat[:3, :3].T.to(points) + camera.viewmat[:3, 3].to(points)
-    screen = at @ camera.K.T.to(points)
-    return screen[:, :2] / screen[:, 2:].clamp_min(1e-6), at[:, 2]
 
 
 def _cosine(points: Tensor, normals: Tensor, camera: Camera) -> Tensor:
