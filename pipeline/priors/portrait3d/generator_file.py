@@ -7,7 +7,7 @@ arrays beside the other converted models.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +31,10 @@ def read_painter(path: Path) -> Painter:
 
     Raises `UserError` for a file that is refused, damaged, or holds no decoder of these shapes.
     """
-    weights, painter = _weights(path), Painter()
+    painter = Painter()
+    weights = _weights(path, painter.state_dict().keys())
     _check(weights, painter, Path(path).name)
-    painter.load_state_dict({name: weights[name] for name in painter.state_dict()})
+    painter.load_state_dict(weights)
     return painter.eval().requires_grad_(False)
 
 
@@ -50,8 +51,10 @@ def read_generator(path: Path, size: GeneratorSize = PUBLISHED) -> Portrait3DGen
     return generator.eval().requires_grad_(False)
 
 
-def _weights(path: Path) -> dict[str, Tensor]:
-    """All weights in a file by their published names; read by another process unless that was done before."""
+def _weights(path: Path, names: Collection[str] | None = None) -> dict[str, Tensor]:
+    """Weights in a file by their published names, all or those of ``names`` that it has; the file is read by another
+    process unless that was done before.
+    """
     path = Path(path)
     with reading(path):
         if not path.is_file():
@@ -63,7 +66,7 @@ def _weights(path: Path) -> dict[str, Tensor]:
         with whole_folder(folder) as made:
             convert_network(path, made / WEIGHTS)
     with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
-        return {name: torch.from_numpy(stored[name]) for name in stored.files}
+        return {name: torch.from_numpy(stored[name]) for name in stored.files if names is None or name in names}
 
 
 def _check(weights: Mapping[str, Tensor], painter: nn.Module, name: str) -> None:

@@ -45,19 +45,6 @@ class Report:
     not_needed: int
     """Entries that belong to other networks."""
 
-    @property
-    def sentences(self) -> list[str]:
-        """What a person can send us when a file does not fit; of a file that fits, only how much was loaded."""
-        told = [f"{_count(self.loaded, 'weight')} loaded, {_count(self.not_needed, 'entry')} not needed."]
-        for what, names in (
-            ("missing", self.missing),
-            ("of another shape", self.wrong_shape),
-            ("without a place", self.unexpected),
-        ):
-            if names:
-                told.append(f"{_count(len(names), 'entry')} {what}: {', '.join(names)}.")
-        return told
-
 
 def load_state(generator: nn.Module, state: Mapping[str, Tensor]) -> Report:
     """Copy the entries of a published ``G_ema`` state dict into a `Portrait3DGenerator`.
@@ -103,21 +90,14 @@ def _require(report: Report, weights: int) -> None:
     if report.missing:
         raise UserError(f"{len(report.missing)} of {weights} weights are missing ({_some(report.missing)}); {known}")
     if report.wrong_shape:
-        wrong = _count(len(report.wrong_shape), "weight")
-        raise UserError(f"{wrong} of another shape: {_some(report.wrong_shape)}; {known}")
+        count = len(report.wrong_shape)
+        raise UserError(f"{count} of {weights} weights have another shape: {_some(report.wrong_shape)}; {known}")
 
 
 def _require_finite(weights: Mapping[str, Tensor]) -> None:
     broken = [_published(name) for name, weight in weights.items() if not torch.isfinite(weight).all()]
     if broken:
         raise UserError(f"the generator's weights hold numbers that are not finite, in {_some(broken)}")
-
-
-def _count(number: int, noun: str) -> str:
-    """``1 entry``, ``2 entries``."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number} {noun.removesuffix('y')}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -42,7 +42,7 @@ def make_trigrid(
     """The tri-grid of the person that ``prompt`` describes, to be painted by the generator's painter; on the CPU.
 
     Every step's result is kept where the journal keeps it, so that an interrupted making goes on and ends with the same
-    numbers. ``generator`` and ``components`` are on the device to compute on.
+    numbers. ``generator`` is on the device to compute on, ``components`` too, or are moved there while they run.
 
     Raises:
         Interrupted: the journal asked to stop.
@@ -52,8 +52,8 @@ def make_trigrid(
         raise UserError(NO_DETECTOR)
     text = described(prompt, config.image.prefix)
     generator = generator.requires_grad_(False).eval()
-    model = for_speed(DiffusionModel(components.unet, components.vae, components.scheduler))
-    device, seed = model.device, config.seed
+    device, seed = next(generator.parameters()).device, config.seed
+    model = for_speed(DiffusionModel(components.unet, components.vae, components.scheduler, device=device))
 
     # 1. The diffusion model paints the person; the best picture is laid into the generator's frame.
     size = generator.size.image_resolution
@@ -73,7 +73,7 @@ def make_trigrid(
 
     # 3. Score distillation pulls the tri-grid towards the sentence, from all around.
     prompts = ViewPrompts(_encoder(components, journal, device), text, config.view_refinement.negative)
-    painter = generator.painter.to(device)
+    painter = generator.painter
     distilled = _kept_trigrid(
         journal,
         "distilled",

@@ -60,7 +60,7 @@ def refined_views(
     `Interrupted` between two batches when the journal asks to stop.
     """
     options = replace(PORTRAIT3D, coarse=config.view_samples, fine=config.view_samples)
-    ddim: Any = DDIMScheduler.from_config(scheduler.config)
+    ddim = ddim_like(scheduler)
     strength = strength_of(ddim, config)
 
     def make(numbers: list[int]) -> Tensor:
@@ -90,6 +90,11 @@ def refined_views(
         journal.at(VIEWS, len(cameras) - len(missing) + at, len(cameras))
         targets.make(missing[at : at + config.batch], make)
     return targets.of(range(len(cameras)), make)
+
+
+def ddim_like(scheduler: Any) -> Any:
+    """DDIM with the noise of another scheduler and Stable Diffusion's own settings, which others need not have."""
+    return DDIMScheduler.from_config(scheduler.config, clip_sample=False, set_alpha_to_one=False, steps_offset=1)
 
 
 def strength_of(scheduler: Any, config: ViewRefinementConfig) -> float:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusers import EulerDiscreteScheduler
 
 from pipeline.guidance.diffusion import DiffusionModel
 from pipeline.priors.portrait3d.cameras import polar_degrees
@@ -17,6 +18,7 @@ from pipeline.priors.portrait3d.trigrid import TriGrid
 from pipeline.priors.portrait3d.view_prompts import ViewPrompts
 from pipeline.priors.portrait3d.view_refinement import (
     cropped,
+    ddim_like,
     fit_views,
     patch_of,
     refined_views,
@@ -74,6 +76,13 @@ def test_one_offset_makes_a_front_view():
 def test_ten_steps_of_ddim_are_run_as_published():
     config = ViewRefinementConfig()
     assert int(config.schedule * strength_of(toy_scheduler(), config)) == 10
+
+
+def test_latents_are_not_clipped_whatever_scheduler_the_model_has():
+    found = ddim_like(EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"))
+    assert not found.config.clip_sample
+    assert found.alphas_cumprod[-1] == pytest.approx(0.0047, abs=1e-4)
+    assert int(50 * strength_of(found, ViewRefinementConfig())) == 10
 
 
 def test_a_patch_is_a_part_of_the_view(scene):
