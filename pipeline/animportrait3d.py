@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, overload
@@ -21,24 +19,14 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.avatar import SplatAvatar
 from pipeline.errors import UserError
-from pipeline.guidance.diffusion import DiffusionModel, for_speed
-from pipeline.guidance.guidance import Guidance
-from pipeline.guidance.text import clip_encoder
-from pipeline.heads.rig import Rig
-from pipeline.pipeline_checks import check_diffusion, check_inputs, check_place, check_portrait, check_refinable
-from pipeline.portrait_models import PortraitModels
+from pipeline.pipeline_checks import check_inputs, check_portrait, check_refinable
 from pipeline.priors import ProceduralPrior
-from pipeline.priors.portrait3d.config import Portrait3DConfig
-from pipeline.priors.portrait3d.generator import Portrait3DGenerator
-from pipeline.recipe import Recipe, Refinement
-from pipeline.reconstruction.multiview import LandmarkDetector, Source
-from pipeline.refining import condition_of, prompt_table, refinement_config
-from pipeline.rigging import as_static, paint, rig
-from pipeline.saved_pipeline import SavedPipeline
-from pipeline.stages.config import RefinementConfig
-from pipeline.stages.initialization import PRESETS, InitializationConfig
-from pipeline.stages.journal import Interrupted, Journal
-from pipeline.stages.refinement import refine as refine_avatar
+from pipeline.recipe import Recipe
+from pipeline.reconstruction.multiview import Source
+from pipeline.refining import refinement_config
+from pipeline.staged_pipeline import StagedPipeline
+from pipeline.stages.initialization import PRESETS
+from pipeline.stages.journal import Journal
 from pipeline.step_callback import StepCallback, Steps, WatchedJournal
 
 
@@ -52,7 +40,7 @@ class AnimPortrait3DOutput(BaseOutput):
     """What each was made from: enough to make it again."""
 
 
-class AnimPortrait3DPipeline(SavedPipeline):
+class AnimPortrait3DPipeline(StagedPipeline):
     """Text to animatable head.
 
     Only ``prior``, the built-in one where none is given, is needed: it reads the prompt as attributes and dresses the
@@ -61,8 +49,6 @@ class AnimPortrait3DPipeline(SavedPipeline):
     """
 
     _optional_components = ["prior", "vae", "text_encoder", "tokenizer", "unet", "controlnet", "scheduler"]  # noqa: RUF012  (diffusers' name and type)
-    _exclude_from_cpu_offload = ["vae"]  # noqa: RUF012  (distillation runs through it in every step, with a gradient)
-    model_cpu_offload_seq = "text_encoder->unet"
 
     def __init__(
         self,
@@ -79,20 +65,6 @@ class AnimPortrait3DPipeline(SavedPipeline):
             prior=prior or ProceduralPrior(), vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet,
             controlnet=controlnet, scheduler=scheduler,
         )  # fmt: skip
-        self._interrupt = False
-
-    @property
-    def interrupt(self) -> bool:
-        """Whether a call under way ends after its current step and returns what it has; a callback may set it."""
-        return self._interrupt
-
-    @interrupt.setter
-    def interrupt(self, wanted: bool) -> None:
-        self._interrupt = wanted
-
-    def enable_vae_slicing(self) -> None:
-        """Let the VAE work on one picture at a time: slower, for a GPU with little memory."""
-        self.vae.enable_slicing()
 
     @overload
     def __call__(
@@ -156,7 +128,7 @@ class AnimPortrait3DPipeline(SavedPipeline):
 
         ``callback_on_step_end`` is called after "understand" and "build" of each prompt, or after each step of the
         rigging, and after each step of the refinement (`StepCallback`), in the first process alone. Interrupted, that
-        one returns the head as it is by then, and `interrupt` stays set.
+        one returns the head as it is by then, none where it is not on its rig yet, and `interrupt` stays set.
 
         Raises `UserError` when a prompt is empty, too long or not understood at all, an attribute is unknown, the
         model of the head is missing, the components to refine with are, or the portrait cannot be used.
@@ -171,7 +143,7 @@ class AnimPortrait3DPipeline(SavedPipeline):
         config = refinement_config(recipe, num_steps_scale, resolution, negative_prompt, seed)
         if refine:
             check_refinable(self.components, config.condition, config.recipe)
-        self._interrupt = False
+        self.interrupt = False
 
         avatars: list[SplatAvatar] = []
         recipes: list[Recipe] = []
@@ -189,129 +161,28 @@ class AnimPortrait3DPipeline(SavedPipeline):
             else:
                 # 2. and 3. Look at the portrait from all around, fit a head to it, and splats on the head to the views
                 rigging = replace(PRESETS[initialization], seed=seed)
-                watched = WatchedJournal(journal or Journal(), self, steps, rigging.steps)
-                try:
+                with WatchedJournal(journal, self, steps, rigging.steps) as watched:
                     avatar, made_from = self.rig(portrait, sentence, head, rigging, watched)
-                except Interrupted:
-                    self._interrupt = True
+                if watched.was_interrupted:
                     break
-                finally:
-                    watched.close()
 
             # 4. to 8. Encode the texts; refine the eyes, the mouth, the moving head, and what it looks like
-            if refine and not self._interrupt:
-                watched = WatchedJournal(journal or Journal(), self, steps, sum(phase.steps for phase in config.phases))
-                try:
+            if refine and not self.interrupt:
+                with WatchedJournal(journal, self, steps, config.steps) as watched:
                     avatar = self.refine(
                         avatar, made_from.prompt, config, accelerator, watched, abstract_prompt=abstract_prompt
                     )
-                except Interrupted:
-                    self._interrupt = True  # in every process, whoever asked for it
+                if watched.was_interrupted:
                     watched.notes.append(f"The refinement was interrupted {watched.reached}.")
-                    avatar = avatar if watched.avatar is None else copy.deepcopy(watched.avatar).cpu()
-                finally:
-                    watched.close()
+                    avatar = watched.copy_of_avatar() or avatar
                 refinement = self.refinement(config, num_steps_scale, negative_prompt, abstract_prompt)
                 made_from = made_from.refined(refinement, watched.notes)
             avatars.append(avatar)
             recipes.append(made_from)
-            if self._interrupt:
+            if self.interrupt:
                 break
 
         # 9. Return
         if not return_dict:
             return avatars, recipes
         return AnimPortrait3DOutput(avatars=avatars, recipes=recipes)
-
-    def rig(
-        self,
-        portrait: str | Path | Source,
-        prompt: str = "",
-        head: str = "anny",
-        config: InitializationConfig = PRESETS["quick"],
-        journal: Journal | None = None,
-        models: PortraitModels | None = None,
-    ) -> tuple[SplatAvatar, Recipe]:
-        """A static head, as ``portrait`` of a call, on a rig, and what it was made from; an empty prompt is its own.
-
-        ``models``: what sees landmarks and parts in pictures; None takes what this machine has. Raises `Interrupted`
-        when the journal says so, and `UserError` for a portrait or a head that cannot be used.
-        """
-        device = self._execution_device
-        return rig(as_static(portrait, prompt, device), head, config, journal or Journal(), models, device)
-
-    def portrait(
-        self,
-        prompt: str,
-        generator: Portrait3DGenerator,
-        config: Portrait3DConfig,
-        journal: Journal | None = None,
-        detector: LandmarkDetector | None = None,
-    ) -> Source:
-        """The static head of a sentence by Portrait3D, which `rig` takes; ``generator`` is on the pipeline's device.
-
-        Raises `Interrupted` when the journal says so, and `UserError` when components are missing, no picture shows a
-        face, or an optimisation has left the numbers.
-        """
-        check_diffusion(self.components)
-        try:
-            return paint(self.components, self._execution_device, prompt, generator, config, journal, detector)
-        finally:
-            self.maybe_free_model_hooks()
-
-    def refine(
-        self,
-        avatar: SplatAvatar,
-        prompt: str,
-        config: RefinementConfig,
-        accelerator: Accelerator | None = None,
-        journal: Journal | None = None,
-        *,
-        abstract_prompt: str | None = None,
-    ) -> SplatAvatar:
-        """An avatar of any origin, improved in all phases of a config; a new one, on the CPU.
-
-        ``journal`` keeps what has come, and an earlier attempt's is gone on from. Raises `Interrupted` when the journal
-        says so, and `UserError` when components are missing or an optimisation has left the numbers.
-        """
-        check_refinable(self.components, config.condition, config.recipe)
-        accelerator = accelerator or Accelerator(cpu=self._execution_device.type == "cpu")
-        if accelerator.num_processes > 1 and not getattr(self, "_all_hooks", None):
-            self.to(accelerator.device)
-        check_place(accelerator.device, self._execution_device)
-        journal = journal or Journal()
-        guidance = self.guidance(avatar.rig, prompt, config, abstract_prompt, journal.note)
-        try:
-            with torch.enable_grad():
-                start = copy.deepcopy(avatar).to(guidance.model.device)
-                return refine_avatar(start, guidance, config, accelerator, journal).cpu()
-        finally:
-            self.maybe_free_model_hooks()
-
-    def guidance(
-        self,
-        rig: Rig,
-        prompt: str,
-        config: RefinementConfig,
-        abstract_prompt: str | None = None,
-        note: Callable[[str], None] = lambda sentence: None,
-    ) -> Guidance:
-        """What the stages are guided by: the components, every text of a refinement encoded, and the conditions."""
-        device = self._execution_device
-        encode = clip_encoder(self.tokenizer, self.text_encoder, note, device)
-        model = DiffusionModel(self.unet, self.vae, self.scheduler, self.controlnet, device=device, rows=config.rows)
-        prompts = prompt_table(encode, prompt, config, abstract_prompt)
-        return Guidance(for_speed(model), self.scheduler, prompts, condition_of(rig, config))
-
-    def refinement(
-        self,
-        config: RefinementConfig,
-        num_steps_scale: float = 1.0,
-        negative_prompt: str | None = None,
-        abstract_prompt: str | None = None,
-    ) -> Refinement:
-        """What a recipe tells of a refinement by this pipeline."""
-        models = {**self.models, "scheduler": type(self.scheduler).__name__}
-        return Refinement(
-            config.recipe, float(num_steps_scale), config.resolution, models, negative_prompt, abstract_prompt
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,22 +46,39 @@ class Steps:
 
 
 class WatchedJournal(Journal):
-    """Keeps what another journal keeps, tells a callback and a progress bar, and stops when the pipeline says so."""
+    """Keeps what another journal keeps, tells a callback and a progress bar, and stops when the pipeline says so.
 
-    def __init__(self, kept: Journal, pipeline: AnimPortrait3DPipeline, steps: Steps, total: int):
-        self._kept, self._pipeline, self._steps, self._total = kept, pipeline, steps, total
+    The body of its ``with`` ends at an interruption, whoever asked for it; then the pipeline says so too.
+    """
+
+    def __init__(self, kept: Journal | None, pipeline: AnimPortrait3DPipeline, steps: Steps, total: int):
+        self._kept, self._pipeline, self._steps, self._total = kept or Journal(), pipeline, steps, total
         self._bar: Any = None
+        self._avatar: SplatAvatar | None = None
         self.notes: list[str] = []
-        """What the person should know of the refinement, in sentences."""
-        self.avatar: SplatAvatar | None = None
-        """As it was after the last step."""
+        """What the person should know, in sentences."""
         self.reached = "before its first step"
+        self.was_interrupted = False
+
+    def __enter__(self) -> WatchedJournal:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if self._bar is not None:
+            self._bar.close()
+        self.was_interrupted = isinstance(error, Interrupted)
+        self._pipeline.interrupt |= self.was_interrupted
+        return self.was_interrupted
+
+    def copy_of_avatar(self) -> SplatAvatar | None:
+        """As it was after the last step, on the CPU; None before the first."""
+        return None if self._avatar is None else copy.deepcopy(self._avatar).cpu()
 
     def resume(self, phases: Sequence[str]) -> tuple[str, State] | None:
         return self._kept.resume(phases)
 
     def step(self, progress: Progress, shown: SplatAvatar | Tensor | None, state: Callable[[], State]) -> None:
-        self.avatar = shown if isinstance(shown, SplatAvatar) else None
+        self._avatar = shown if isinstance(shown, SplatAvatar) else None
         self.reached = f"after step {progress.step} of {progress.steps} of {progress.phase}"
         self._advance(progress)
         self._kept.step(progress, shown, state)
@@ -88,11 +106,6 @@ class WatchedJournal(Journal):
         if sentence not in self.notes:
             self.notes.append(sentence)
         self._kept.note(sentence)
-
-    def close(self) -> None:
-        """End the progress bar's line."""
-        if self._bar is not None:
-            self._bar.close()
 
     def _advance(self, progress: Progress) -> None:
         if self._bar is None:

@@ -190,6 +190,11 @@ class RefinementConfig:
         if self.resolution % 8:
             raise UserError(f"resolution is {self.resolution}; it must be a multiple of 8")
 
+    @property
+    def steps(self) -> int:
+        """Of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
     def scaled(self, num_steps_scale: float) -> RefinementConfig:
         """The same with every phase that many times as long, at least one step.
 
