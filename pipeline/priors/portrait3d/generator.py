@@ -34,11 +34,7 @@ __all__ = ["PUBLISHED", "GeneratorSize", "Portrait3DGenerator", "Report", "load_
 CAMERA = 25
 """Numbers of a camera: camera-to-world 4×4, then normalised intrinsics 3×3."""
 POSE = 6
-"""Axis-angles of neck and head."""
-MIRRORED_POSE = (1, -1, -1, 1, -1, -1)
-"""What happens to the pose when a head is seen in a mirror."""
-MIRRORED_CAMERA = tuple(-1 if entry in (1, 2, 3, 4, 8) else 1 for entry in range(CAMERA))
-"""What happens to the camera: x turns round, in the matrix's rows and columns."""
+"""Axis-angles of the neck and head of the body that the portrait was trained on; zeros are the canonical pose."""
 
 
 @dataclass(frozen=True)
@@ -120,21 +116,6 @@ class Backbone(nn.Module):
         self.synthesis = PyramidSynthesis(size.grid_resolution)
 
 
-class PoseBranch(nn.Module):
-    """The body pose that goes with noise (B,512) and a camera (B,25): axis-angles (B,6) of neck and head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            FullyConnected(LATENT + CAMERA, 128, activation="lrelu"),
-            FullyConnected(128, 32, activation="lrelu"),
-            FullyConnected(32, POSE),
-        )
-
-    def forward(self, z: Tensor, camera: Tensor) -> Tensor:
-        return self.net(torch.cat([z, camera], dim=1))
-
-
 class Portrait3DGenerator(nn.Module):
     """The whole generator. Cameras are EG3D's 25 numbers; everything is float32 and differentiable."""
 
@@ -150,26 +131,11 @@ class Portrait3DGenerator(nn.Module):
             channel_max=size.background_max,
         )
         self.superresolution = SuperResolution(size.image_resolution, size.superresolution_widths)
-        self.pose_branch = PoseBranch()
         self.painter = Painter()
 
-    def mapping(self, z: Tensor, camera: Tensor, pose: Tensor | None = None, *, truncation: float = 1.0) -> Tensor:
-        """Styles ws (B,num_ws,512) of noise z (B,512), a camera (B,25) and a body pose (B,6), by default the canonical.
-
-        `truncation` ψ below 1 moves them towards their mean over the training.
-        """
-        pose = camera.new_zeros(len(camera), POSE) if pose is None else pose
-        return self.backbone.mapping(z, torch.cat([camera, pose], dim=1), truncation)
-
-    def pose(self, z: Tensor, camera: Tensor) -> Tensor:
-        """The body pose (B,6) that goes with z (B,512) and a camera (B,25).
-
-        It is asked for cameras at x < 0 only: one on the other side is mirrored, and then its answer.
-        """
-        mirrored = camera[:, 3:4] >= 0
-        flipped = camera * camera.new_tensor(MIRRORED_CAMERA)
-        pose = self.pose_branch(z, torch.where(mirrored, flipped, camera))
-        return torch.where(mirrored, pose * pose.new_tensor(MIRRORED_POSE), pose)
+    def mapping(self, z: Tensor, camera: Tensor) -> Tensor:
+        """Styles ws (B,num_ws,512) of noise z (B,512) and a camera (B,25), for the canonical body."""
+        return self.backbone.mapping(z, torch.cat([camera, camera.new_zeros(len(camera), POSE)], dim=1))
 
     def planes(self, ws: Tensor, noise: Noise | Mapping[str, Tensor] = "const") -> TriGrid:
         """The tri-grid of ws (1,num_ws,512), differentiable with respect to ws and to noise maps given by name.

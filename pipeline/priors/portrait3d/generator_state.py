@@ -11,17 +11,18 @@ from torch import Tensor, nn
 from pipeline.errors import UserError
 
 PLACES = {
-    "backbone.": "backbone.",
+    "backbone.mapping.embed.": "backbone.mapping.embed.",
+    "backbone.mapping.fc": "backbone.mapping.fc",
+    "backbone.synthesis.": "backbone.synthesis.",
     "bcg_synthesis.": "bcg_synthesis.",
     "superresolution.": "superresolution.",
-    "pose_branch.": "pose_branch.",
     "decoder.": "painter.decoder.",
     "torgb.": "painter.torgb.",
 }
 """Where the entries of ``G_ema`` belong: how their names begin in the file, and in `Portrait3DGenerator`.
 
 Below that the names are NVIDIA's (``synthesis.b8.conv0.affine.weight``); the 3D branch is ``synthesis.b3d8.block.…``.
-Whatever begins otherwise (the SMPL renderer, a discriminator, augmentation) is not needed to make portraits.
+Whatever begins otherwise (the mean of the latents, the body's pose, the SMPL renderer, a discriminator) is not needed.
 """
 
 CONSTANT = "resample_filter"

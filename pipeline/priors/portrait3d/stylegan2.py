@@ -235,8 +235,6 @@ class SynthesisNetwork(nn.Module):
 class MappingNetwork(nn.Module):
     """From noise z (B,Z) and a condition c (B,C) to w (B,num_ws,W), the same for every layer."""
 
-    w_avg: Tensor
-
     def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_ws: int, *, layers: int) -> None:
         super().__init__()
         self.num_ws = num_ws
@@ -245,12 +243,9 @@ class MappingNetwork(nn.Module):
         for index, name in enumerate(self.layer_names):
             inner = z_dim + w_dim if index == 0 else w_dim
             self.add_module(name, FullyConnected(inner, w_dim, activation="lrelu", lr_multiplier=0.01))
-        self.register_buffer("w_avg", torch.zeros(w_dim))
 
-    def forward(self, z: Tensor, c: Tensor, truncation: float = 1.0) -> Tensor:
-        """`truncation` ψ moves w towards its mean over the training: ``w_avg + ψ (w − w_avg)``."""
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
         x = torch.cat([normalize_second_moment(z), normalize_second_moment(self.embed(c))], dim=1)
         for name in self.layer_names:
             x = self.get_submodule(name)(x)
-        w = self.w_avg + truncation * (x - self.w_avg)
-        return w[:, None].expand(-1, self.num_ws, -1)
+        return x[:, None].expand(-1, self.num_ws, -1)

@@ -35,7 +35,6 @@ def test_at_the_published_size_shapes_are_the_published_ones() -> None:
     assert background.shape == (1, 32, 128, 128)
     assert picture.shape == (1, 3, 512, 512)
     assert portraits.bcg_synthesis.num_ws == 12
-    assert portraits.pose(z, camera).shape == (1, 6)
 
 
 def test_the_3d_branch_sees_the_2d_image_and_its_own_last_level(
@@ -67,12 +66,12 @@ def test_a_batch_is_its_samples(portraits: Portrait3DGenerator) -> None:
             torch.testing.assert_close(level[sample : sample + 1], own, atol=1e-4, rtol=1e-4)
 
 
-def test_styles_depend_on_camera_and_pose_and_the_canonical_pose_is_zero(portraits: Portrait3DGenerator) -> None:
+def test_styles_depend_on_the_camera_and_are_those_of_the_canonical_pose(portraits: Portrait3DGenerator) -> None:
     draws = generator(3, "styles")
     z, camera = torch.randn((1, 512), generator=draws), torch.randn((1, 25), generator=draws)
     ws = portraits.mapping(z, camera)
-    assert torch.equal(portraits.mapping(z, camera, torch.zeros(1, 6)), ws)
-    assert not torch.allclose(portraits.mapping(z, camera, torch.ones(1, 6)), ws)
+    condition = torch.cat([camera, torch.zeros(1, 6)], dim=1)
+    assert torch.equal(portraits.backbone.mapping(z, condition), ws)
     assert not torch.allclose(portraits.mapping(z, -camera), ws)
     assert 0.5 < ws.std() < 1.5
 
@@ -126,18 +125,6 @@ def test_the_background_takes_its_own_first_styles(portraits: Portrait3DGenerato
     assert before.shape == (1, 32, 8, 8)
     longer = torch.cat([ws, torch.randn((1, 3, 512), generator=generator(4, "more"))], dim=1)
     assert torch.equal(portraits.background(longer), before)
-
-
-def test_a_pose_is_mirrored_with_its_camera(portraits: Portrait3DGenerator) -> None:
-    draws = generator(5, "pose")
-    z = torch.randn((1, 512), generator=draws)
-    matrix = torch.eye(4)
-    matrix[:3] = torch.randn((3, 4), generator=draws)
-    mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
-    intrinsics = torch.tensor([6.5, 0, 0.5, 0, 6.5, 0.5, 0, 0, 1])
-    camera, mirrored = (torch.cat([m.flatten(), intrinsics])[None] for m in (matrix, mirror @ matrix @ mirror))
-    sign = torch.tensor([1.0, -1, -1, 1, -1, -1])
-    torch.testing.assert_close(portraits.pose(z, mirrored), portraits.pose(z, camera) * sign)
 
 
 def test_a_picture_needs_no_more_styles_than_there_are() -> None:

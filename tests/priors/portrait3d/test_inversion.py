@@ -54,7 +54,7 @@ def test_a_generator_finds_its_own_portrait(generator, own_portrait, whole):
         picture = portrait_of(generator, inverted_trigrid(generator, found), front_camera(32), CONFIG)
     unexplained = float((picture - own_portrait).var() / own_portrait.var())
     assert losses[-1] < losses[0] / 20
-    assert unexplained < 0.08
+    assert unexplained < 0.15
 
 
 def test_it_goes_on_where_it_was_stopped(generator, own_portrait):
