@@ -29,7 +29,7 @@ from tests.stages.oracle import SQUARE, OracleVae
 
 PERSON = "a man"
 DIRECTIONS = ("front", "side", "back")
-EYES = replace(PORTRAIT3D, coarse=24, fine=24)
+EYES = replace(PORTRAIT3D, coarse=12, fine=12)
 
 
 class SeerUnet(nn.Module):

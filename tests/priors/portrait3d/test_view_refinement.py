@@ -139,7 +139,6 @@ def test_it_is_fitted_to_true_views(scene):
     before = decibels(look(scene.wrong, scene.painter, cameras), truth)
     fitted = fit_views(scene.wrong, scene.painter, cameras, unit(truth), CONFIG, Stopping(), SEED)
     after = decibels(look(fitted, scene.painter, cameras), truth)
-    print("view fit", before, after)
     assert before < 15
     assert after > 20
 
