@@ -122,7 +122,7 @@ def test_the_published_models_are_named_where_nobody_names_others(monkeypatch):
     ]
     sources = list(map(Source.parse, named))
     assert [(one.name, one.revision) for one in sources] == [(one.id, one.revision) for one in MODELS[:4]]
-    assert [(one.id, one.revision) for one in MODELS[4:]] == [(one.repo_id, one.revision) for one in LPIPS_FILES]
+    assert [(one.id, one.revision) for one in MODELS[4:6]] == [(one.repo_id, one.revision) for one in LPIPS_FILES]
     assert sources[-1].subfolder == "diffusion_sd15"
 
 

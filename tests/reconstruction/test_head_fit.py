@@ -12,13 +12,12 @@ from pipeline.errors import UserError
 from pipeline.geometry import axis_angle_to_matrix
 from pipeline.heads.anny import AnnyHead
 from pipeline.heads.licensed_person import neutral_head
-from pipeline.heads.model_files import MODELS_VARIABLE, find_model
+from pipeline.heads.model_files import find_model
 from pipeline.reconstruction.head_fit import fit_head
 from pipeline.reconstruction.head_models import head_model
 from pipeline.reconstruction.multiview import Observed, Part, Similarity, Surface
 from pipeline.reconstruction.posed_head import at_rest, derivatives, stepped, world_vertices
 from pipeline.reconstruction.usual_place import usual_place
-from tests.heads.models import write_flame
 from tests.reconstruction.portraits import ORBIT, cameras_of_the_fit, portrait
 
 LIMIT = 1.5e-3
@@ -33,17 +32,9 @@ def person():
 
 
 @pytest.fixture
-def flame(flame_folder, monkeypatch):
-    """The only model of this machine."""
-    monkeypatch.setenv(MODELS_VARIABLE, str(flame_folder))
+def flame(models):
+    """The synthetic one of all tests."""
     return find_model("flame")
-
-
-@pytest.fixture(scope="module")
-def flame_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("flame")
-    write_flame(folder, "flame2023")
-    return folder
 
 
 @pytest.fixture(scope="module")
