@@ -34,6 +34,8 @@ READ_ERRORS = (
     MemoryError, NotImplementedError, struct.error, zipfile.BadZipFile,
 )  # fmt: skip
 """What `torch.load` and `zipfile` raise on bytes that break their rules."""
+LONGEST_SHOWN = 80
+"""Letters of a name in the file that a sentence shows."""
 CHUNK = 1 << 20
 """Numbers that are checked at once."""
 ZIP_MAGIC = b"PK\x03\x04"
@@ -53,7 +55,7 @@ def read_portrait(path: Path) -> TriGrid:
     objects. Nothing of it is executed, and no more memory is taken than a portrait has.
     """
     path = Path(path)
-    stored = load_tensors(path, "a portrait")
+    stored = _load(path)
     model = stored.get(MODEL, stored) if isinstance(stored, Mapping) else None
     if not isinstance(model, Mapping) or not any(level_name(side) in model for side in RESOLUTIONS):
         raise UserError(f"{path.name} holds no portrait: there is no {level_name(RESOLUTIONS[0])} in its 'model'")
@@ -91,57 +93,63 @@ def is_portrait(path: Path) -> bool:
         return path.suffix.lower() == SUFFIX
 
 
-def load_tensors(path: Path, what: str) -> Any:
+def _load(path: Path) -> Any:
     """The dict of tensors that `torch.save` wrote, mapped from the file and not yet in memory.
 
-    ``what`` the file should be (``a portrait``), for sentences. Raises `UserError`: see `read_portrait`.
+    Raises `UserError`: see `read_portrait`.
     """
     with reading(path):
-        _check_archive(path, what)
+        _check_archive(path)
         try:
             return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         except pickle.UnpicklingError as error:
-            raise UserError(_holds_objects(path.name, what)) from error
+            raise UserError(_holds_objects(path.name)) from error
         except READ_ERRORS as error:
             raise UserError(f"{path.name} is damaged or no file of torch.save; get it again") from error
 
 
-def _check_archive(path: Path, what: str) -> None:
+def _check_archive(path: Path) -> None:
     """That sizes are what they seem: nothing compressed, nothing twice, all of it inside the file.
 
     Raises `UserError`.
     """
     if not path.is_file():
-        raise UserError(f"there is no file {path}; give {what}" if not path.exists() else f"{path} is a folder")
+        raise UserError(f"there is no file {path}; give a portrait" if not path.exists() else f"{path} is a folder")
     size = path.stat().st_size
     with open(path, "rb") as file:
         start = file.read(4)
     if start != ZIP_MAGIC:
-        raise UserError(f"{path.name} {_what_else(start, size)}; {what} is a file that torch.save wrote")
+        raise UserError(f"{path.name} {_what_else(start, size)}; a portrait is a file that torch.save wrote")
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except READ_ERRORS as error:
         raise UserError(f"{path.name} is damaged or cut short; get it again") from error
-    _check_members(members, size, path.name, what)
+    _check_members(members, size, path.name)
 
 
-def _check_members(members: list[zipfile.ZipInfo], size: int, name: str, what: str) -> None:
+def _check_members(members: list[zipfile.ZipInfo], size: int, name: str) -> None:
     names = [member.filename for member in members]
     portraits = [entry for entry in names if entry.lower().endswith(".pth")]
     if portraits:
-        raise UserError(
-            f"{name} is an archive of {len(portraits)} portraits; unpack one, such as {portraits[0]}, and give that"
-        )
+        one = _shown(portraits[0])
+        raise UserError(f"{name} is an archive of {len(portraits)} portraits; unpack one, such as {one}, and give that")
     pickles = [member for member in members if member.filename.endswith("/data.pkl")]
     if len(pickles) != 1:
-        raise UserError(f"{name} is a zip, but torch.save did not write it; give {what}")
+        raise UserError(f"{name} is a zip, but torch.save did not write it; give a portrait")
     if any(member.compress_type != zipfile.ZIP_STORED for member in members) or len(set(names)) < len(names):
-        raise UserError(f"{name} is packed as torch never packs, so it was not opened; give {what} as it was published")
+        raise UserError(
+            f"{name} is packed as torch never packs, so it was not opened; give a portrait as it was published"
+        )
     if sum(member.file_size for member in members) > size or len(members) > MOST_MEMBERS:
         raise UserError(f"{name} is damaged: its parts are larger than the whole; get it again")
     if size > MOST_BYTES or pickles[0].file_size > MOST_PICKLE:
         raise UserError(f"{name} has {size / 1e6:.0f} MB and is no portrait, which has 151 MB")
+
+
+def _shown(name: str) -> str:
+    """A name that a stranger chose, as part of a sentence."""
+    return "".join(letter for letter in name[:LONGEST_SHOWN] if letter.isprintable())
 
 
 def _what_else(start: bytes, size: int) -> str:
@@ -152,8 +160,8 @@ def _what_else(start: bytes, size: int) -> str:
     return "is damaged or something else"
 
 
-def _holds_objects(name: str, what: str) -> str:
-    return f"{name} stores Python objects, which can run code, so it was not opened; {what} holds numbers only"
+def _holds_objects(name: str) -> str:
+    return f"{name} stores Python objects, which can run code, so it was not opened; a portrait holds numbers only"
 
 
 def _tensor(model: Mapping[str, Any], name: str, shape: tuple[int, ...], file: str) -> Tensor:
