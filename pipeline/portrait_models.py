@@ -68,6 +68,14 @@ def check_models(landmarks: str, parser: str, normals: str) -> None:
         Source.parse(name)
 
 
+def check_detector(landmarks: str) -> None:
+    """Raise `UserError` where nothing is named and nothing here finds the face that the generator is to show."""
+    from pipeline.priors.portrait3d.portrait_image import NO_DETECTOR  # with the networks that paint it
+
+    if not landmarks and find_detector() is None:
+        raise UserError(NO_DETECTOR)
+
+
 def _told(name: str) -> str:
     """Without the folders of this machine."""
     return Path(name).name if Path(name).expanduser().exists() else name

@@ -39,7 +39,7 @@ def check_request(config: RunConfig, start_is_there: bool = False) -> None:
     is checked when it is described (`pipeline.jobs.starting`).
     """
     from pipeline.pipeline_checks import check_inputs
-    from pipeline.portrait_models import check_models
+    from pipeline.portrait_models import check_detector, check_models
     from pipeline.pretrained import sources_of  # diffusers' pipelines take seconds to import
     from pipeline.priors import ProceduralPrior
 
@@ -48,6 +48,7 @@ def check_request(config: RunConfig, start_is_there: bool = False) -> None:
         from pipeline.priors.portrait3d.weights import find_generator
 
         find_generator()
+        check_detector(config.landmarks)
     elif config.portrait is None and not start_is_there:
         ProceduralPrior().understand(config.prompt, config.seed, config.attributes)
     if config.head != "anny" and not start_is_there:

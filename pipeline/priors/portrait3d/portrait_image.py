@@ -17,13 +17,14 @@ from pipeline.priors.portrait3d.alignment import Canonical, best_placed, laid
 from pipeline.priors.portrait3d.cameras import from_vector, to_vector
 from pipeline.priors.portrait3d.config import ImageConfig
 from pipeline.reconstruction.multiview import LandmarkDetector
+from pipeline.reconstruction.published import FACE_MESH
 from pipeline.stages.journal import Journal
 from pipeline.stages.kept import kept
 from pipeline.stages.randomness import generator
 
 NO_DETECTOR = (
     "Portrait3D's generator needs a face of known place and size, and there is no landmark detector here; name one "
-    "with --landmarks (MediaPipe's face mesh as an .onnx file), or start from a portrait file"
+    f"with --landmarks ({FACE_MESH}, which is fetched, or an .onnx file of it), or start from a portrait file"
 )
 
 
