@@ -68,6 +68,7 @@ def test_a_gallery_file_becomes_a_head_that_can_be_posed(coarse, capsys, tmp_pat
     assert "note: fitted" in printed.out
     assert "created A in" in printed.out
     assert f"initialization 1 of {rigged.STEPS}" in printed.err
+    assert not (tmp_path / "r" / "source").exists()  # 151 MB that nothing asks for again
 
     recipe = json.loads((tmp_path / "A" / "recipe.json").read_text())
     assert (recipe["prompt"], recipe["prior"], recipe["seed"]) == (PROMPT, "portrait3d", 4)

@@ -144,7 +144,10 @@ class GalleryWiring:
         hidden = gr.Button(visible=False)
         hidden.click(self.calls.on_gallery, key, listed, api_name="gallery", concurrency_limit=None)
         outputs = [stage["avatar_id"], stage["viewer"], stage["about"], stage["glb"]]
-        hidden.click(self.calls.on_open, [self.entry_id, key], outputs, api_name="open", concurrency_id="open")
+        hidden.click(
+            self.calls.on_open, [self.entry_id, key], outputs, api_name="open", concurrency_id="open",
+            concurrency_limit=OPENING_AT_ONCE,  # the lowest of an id holds
+        )  # fmt: skip
 
     def _wire_actions(self) -> None:
         """What can be done with the head on the stage, wherever it came from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from ui.runs import Run, Runs
 
 DECODERS = {".ckpt", ".pkl"}
 """Suffixes of a decoder's file and of the generator's, which has it too."""
+READING = threading.Lock()
+"""One portrait is read at a time: each takes 300 MB meanwhile."""
 
 
 def start_portrait_run(
@@ -28,18 +31,20 @@ def start_portrait_run(
     shows; what lies beside the file where empty. Where the GPU is lent for minutes, nothing happens before the run is
     continued on the page. Raises `UserError` for files that cannot be used, and where there is no room or turn.
     """
+    lent = computing().kind == "lent"
+    if not lent:
+        runs.check_turns(person)
     found = find_portrait(portrait, decoder)
+    with READING:
+        told = described(found)
     config = RunConfig.of(
         prompt.strip() or found.prompt,
         refine=False,
-        portrait=described(found),
+        portrait=told,
         initialization="quick" if computing().kind == "cpu" else "published",
         head=checked_head(head),
     )
     check_request(config)
-    lent = computing().kind == "lent"
-    if not lent:
-        runs.check_turns(person)
     run = runs.add(config, person, bring=found.copy_to)
     if not lent:
         runs.line.join(run)

@@ -8,7 +8,7 @@
 | log.txt | what the worker process printed |
 | checkpoints/ | the newest two states of the optimisation (`checkpoints`) |
 | targets/ | what a phase made ahead of its fit, and what was made for the start so far |
-| source/ | the static head that was given to start from (`portrait_copy`) |
+| source/ | the static head that was given to start from, until the run is finished |
 | preview.png | the head as it is now |
 | out/start/ | the avatar folder of the prior, or of the rigged portrait |
 | out/avatar/ | the avatar folder of the result |

@@ -46,7 +46,7 @@ class Mirror:
                 self._sent[name] = stamp
         with writing(self.place):
             for name in self._files(self.place):
-                if name not in names and name.parts[0] in ("checkpoints", "targets"):
+                if name not in names and name.parts[0] in ("checkpoints", "targets", "source"):
                     (self.place / name).unlink(missing_ok=True)
 
     @staticmethod

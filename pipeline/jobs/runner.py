@@ -118,7 +118,7 @@ def _work(journal: RunJournal) -> None:
     journal.update(phase="video")
     _make_video(journal)
     _end(journal, "finished", "")
-    for leftover in (folder.checkpoints, folder.targets):
+    for leftover in (folder.checkpoints, folder.targets, folder.source):
         shutil.rmtree(leftover, ignore_errors=True)
     folder.free_spare()
 
