@@ -17,6 +17,8 @@ from pipeline.stages.cameras import Orbit
 
 ORBIT = Orbit(torch.zeros(3), torch.tensor([0.0, 0.228, 0.0]), 2.65, 30.0, 2.985)
 PIXEL_NOISE = 1.5
+EYES = torch.tensor([0.01, 0.394, 0.31], dtype=torch.float64)
+"""The middle between the pupils of every `portrait`."""
 FACING = 0.1
 """Cosine to the view from which a landmark is seen."""
 
@@ -55,6 +57,13 @@ class Portrait:
         shown = (regions["skin"] | regions["eye_left"] | regions["eye_right"]) & ~regions["inner_mouth"]
         return Surface(self.vertices, self.rig.faces[shown])
 
+    def start(self) -> Similarity:
+        """Where it is, 15 degrees about the eyes, more than 3 cm and 3 % of its size off."""
+        turn = axis_angle_to_matrix(torch.tensor([0.1, 0.24, 0.0])).double()
+        push = torch.tensor([0.05, 0.06, -0.05], dtype=torch.float64)
+        moved = turn @ (self.place.translation.double() - EYES) + EYES + push
+        return Similarity(0.97 * self.place.scale, turn @ self.place.rotation.double(), moved)
+
     def error(self, fit: HeadFit, region: str = "face") -> Tensor:
         """(N,) metres between the vertices of a region and those of a fit."""
         rows = self.rig.faces[self.rig.regions[region]].unique()
@@ -71,7 +80,7 @@ def portrait(rig: Rig, turn: tuple[float, float, float] = (0.0946, -0.0293, 0.01
     rows = [marks.names.index(name) for name in ("pupil_left", "pupil_right")]
     pupils = marks.positions(rig.vertices, rig.faces)[rows]
     rotation = axis_angle_to_matrix(torch.tensor(turn))
-    place = torch.tensor([0.01, 0.394, 0.31]) - 2.7783 * rotation @ pupils.mean(0)
+    place = EYES.float() - 2.7783 * rotation @ pupils.mean(0)
     return Portrait(rig, expression, rotations, Similarity(2.7783, rotation, place))
 
 

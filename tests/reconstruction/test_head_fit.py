@@ -1,22 +1,16 @@
-"""A head model finds a known head again: from noisy landmarks, with a surface, and from a surface alone."""
+"""The free head finds a known one again: from noisy landmarks, with a surface, and from a surface alone."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from pipeline.errors import UserError
-from pipeline.geometry import axis_angle_to_matrix
 from pipeline.heads.anny import AnnyHead
-from pipeline.heads.licensed_person import neutral_head
-from pipeline.heads.model_files import find_model
 from pipeline.reconstruction.head_fit import fit_head
-from pipeline.reconstruction.head_models import head_model
-from pipeline.reconstruction.multiview import Observed, Part, Similarity, Surface
-from pipeline.reconstruction.posed_head import at_rest, derivatives, stepped, world_vertices
+from pipeline.reconstruction.multiview import Observed, Part, Surface
 from pipeline.reconstruction.usual_place import usual_place
 from tests.reconstruction.portraits import ORBIT, cameras_of_the_fit, portrait
 
@@ -31,15 +25,9 @@ def person():
     return portrait(head.rig, mouthSmileLeft=0.3, mouthSmileRight=0.3, jawOpen=0.05)
 
 
-@pytest.fixture
-def flame(models):
-    """The synthetic one of all tests."""
-    return find_model("flame")
-
-
 @pytest.fixture(scope="module")
 def by_landmarks(person):
-    return fit_head("anny", person.observed(CAMERAS), CAMERAS, None)
+    return fit_head("anny", person.observed(CAMERAS), CAMERAS, None, person.start())
 
 
 def test_the_free_head_from_noisy_landmarks(person, by_landmarks):
@@ -75,12 +63,7 @@ def test_landmarks_and_surface_together_place_the_neck_too(person, by_landmarks)
 
 
 def test_the_surface_alone_does(person):
-    """Its start is 15 degrees and more than 3 cm off."""
-    turn = axis_angle_to_matrix(torch.tensor([0.1, 0.24, 0.0])).double()
-    eyes = torch.tensor([0.01, 0.394, 0.31], dtype=torch.float64)
-    moved = turn @ (person.place.translation.double() - eyes) + eyes + torch.tensor([0.05, 0.06, -0.05]).double()
-    start = Similarity(2.7, turn @ person.place.rotation.double(), moved)
-    found = fit_head("anny", None, CAMERAS, person.surface(), start)
+    found = fit_head("anny", None, CAMERAS, person.surface(), person.start())
     assert float(person.error(found).mean()) < LIMIT
     assert "no landmarks" in found.notes[0]
 
@@ -104,33 +87,6 @@ def test_hair_and_clothes_do_not_push_the_head_out(person, by_landmarks):
 
 def shown_faces(rig):
     return (rig.regions["skin"] | rig.regions["eye_left"] | rig.regions["eye_right"]) & ~rig.regions["inner_mouth"]
-
-
-def test_flame_with_its_jaw_open_and_coefficients_as_they_are_stored(flame):
-    shape = np.random.default_rng(4).normal(size=30) * 0.8
-    truth = portrait(neutral_head(flame).of_shape(shape.tolist()).rig)
-    truth.rotations[0, truth.rig.joint_index("jaw"), 0] = 0.08
-    fit = fit_head("flame", truth.observed(CAMERAS), CAMERAS, None)
-    assert float(truth.error(fit).mean()) < 0.8e-3
-    assert abs(float(fit.rotations[0, fit.rig.joint_index("jaw"), 0]) - 0.08) < 0.03
-    assert fit.rig.model is not None
-    assert all(abs(value * 1e4 - round(value * 1e4)) < 0.01 for value in fit.rig.model.shape)
-    assert "tongue" in fit.rig.regions  # lent by the free head
-
-
-@pytest.mark.parametrize("jaw", [False, True])
-def test_derivatives_are_those_of_the_vertices(flame, jaw):
-    model = head_model("flame" if jaw else "anny")
-    span = model.span.only(np.arange(0, 3000, 100))
-    now = at_rest(span, 1.1, axis_angle_to_matrix(torch.tensor([0.1, 0.2, 0.0]).double()).numpy(), np.ones(3))
-    now = replace(now, moves=np.full(len(now.moves), 0.2), jaw=np.array([0.1, 0.02, 0.0]) if jaw else now.jaw)
-    middle = np.array([1.0, 1.1, 1.0])
-    points, columns = derivatives(span, now, middle)
-    for index in (0, 4, 6, 7, columns.shape[2] - 1):
-        step = np.zeros(columns.shape[2])
-        step[index] = 1e-6
-        moved = (world_vertices(span, stepped(model, now, step, middle)) - points) / 1e-6
-        assert np.abs(moved - columns[..., index]).max() < 1e-4
 
 
 def test_cameras_of_any_world_tell_where_a_head_usually_is(person):
