@@ -9,7 +9,7 @@ from pipeline.avatar_folder import save_avatar_folder
 from pipeline.jobs.config import PortraitFile, RunConfig
 from pipeline.jobs.journal import RunJournal
 from pipeline.jobs.making import device_of, loaded
-from pipeline.portrait_models import PortraitModels, portrait_models
+from pipeline.portrait_models import portrait_models
 from pipeline.portraits import PRIORS, Portrait, portrait_in, sha256_of
 from pipeline.recipe import Recipe
 from pipeline.rigging import Static, rig
@@ -37,18 +37,18 @@ def make_start(journal: RunJournal, config: RunConfig) -> None:
 def _rigged(journal: RunJournal, config: RunConfig, initialization: InitializationConfig) -> tuple[SplatAvatar, Recipe]:
     """The run's portrait, or the one that Portrait3D makes of its prompt, on a rig."""
     device = device_of(config)
-    models = portrait_models(config.landmarks, config.parser, config.normals, device)
     if config.portrait is None:
-        static = _from_text(journal, config, models)
+        static = _from_text(journal, config)
     else:
         kind, files = config.portrait.kind, config.portrait.files
         static = Static(portrait_in(journal.run.source, kind).source(device), config.prompt, PRIORS[kind], files)
+    models = portrait_models(config.landmarks, config.parser, config.normals, device)
     avatar, recipe = rig(static, config.head, initialization, journal, models, device)
     told = [str(event["sentence"]) for event in journal.run.events() if event["kind"] == "note"]
     return avatar, replace(recipe, notes=list(dict.fromkeys([*told, *recipe.notes])))
 
 
-def _from_text(journal: RunJournal, config: RunConfig, models: PortraitModels) -> Static:
+def _from_text(journal: RunJournal, config: RunConfig) -> Static:
     """The tri-grid that the diffusion model and the generator make of the prompt."""
     from pipeline.priors.portrait3d.generator_file import read_generator
     from pipeline.priors.portrait3d.weights import find_generator
@@ -56,9 +56,11 @@ def _from_text(journal: RunJournal, config: RunConfig, models: PortraitModels) -
     if config.text_to_trigrid is None:
         raise ValueError("this run starts from no text")
     journal.at("models")
+    # All are read, so that a wrong one is told before hours of work, and all but one let go: they need memory.
+    detector = portrait_models(config.landmarks, config.parser, config.normals).detector
     path = find_generator()
     generator = read_generator(path).to(device_of(config))
     pipeline = loaded(config)
     journal.heed_stop()
-    source = pipeline.portrait(config.prompt, generator, config.text_to_trigrid, journal, models.detector)
+    source = pipeline.portrait(config.prompt, generator, config.text_to_trigrid, journal, detector)
     return Static(source, config.prompt, PRIORS["trigrid"], {path.name: sha256_of(path)}, config.num_steps_scale)
