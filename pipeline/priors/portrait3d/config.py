@@ -110,7 +110,7 @@ class AdanConfig:
         _check_kept("adan.betas", self.betas)
         _within("adan.eps", self.eps, 1e-30, 1)
         _within("adan.weight_decay", self.weight_decay, 0, 1)
-        _within("adan.max_grad_norm", self.max_grad_norm, 1e-6, 1e6)
+        _within("adan.max_grad_norm", self.max_grad_norm, 1e-6, 1e12)
 
 
 @dataclass(frozen=True)
