@@ -105,3 +105,10 @@ def quaternion_multiply(a: Tensor, b: Tensor) -> Tensor:
         ],
         dim=-1,
     )
+
+
+def random_barycentrics(count: int, draws: torch.Generator) -> Tensor:
+    """(count, 3) places even over a triangle (Osada et al., Shape distributions, 2002, eq. 1)."""
+    first, second = torch.rand(2, count, generator=draws)
+    root = first.sqrt()
+    return torch.stack([1 - root, root * (1 - second), root * second], dim=1)

@@ -82,8 +82,9 @@ class StagedPipeline(SavedPipeline):
     ) -> tuple[SplatAvatar, Recipe]:
         """A static head, as ``portrait`` of a call, on a rig, and what it was made from; an empty prompt is its own.
 
-        ``models``: what sees landmarks and parts in pictures; None takes what this machine has. Raises `Interrupted`
-        when the journal says so, and `UserError` for a portrait or a head that cannot be used.
+        ``models``: what sees landmarks, parts and normals in pictures, as `portrait_models` gives it by name; None
+        takes what this machine has. Raises `Interrupted` when the journal says so, and `UserError` for a portrait or a
+        head that cannot be used.
         """
         device = self._execution_device
         return rig(as_static(portrait, prompt, device), head, config, journal or Journal(), models, device)

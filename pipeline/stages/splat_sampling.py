@@ -9,6 +9,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from pipeline.geometry import random_barycentrics
 from pipeline.priors.procedural.poisson import poisson_disk
 from pipeline.reconstruction.multiview import Part, Surface
 from pipeline.rendering.mesh import vertex_normals
@@ -65,7 +66,7 @@ def sample(surface: Surface, wanted: Tensor, most: int, generator: torch.Generat
     number = torch.floor(areas / spacing**2 * CANDIDATES + torch.rand(len(areas), generator=generator)).long()
     row = torch.repeat_interleave(torch.arange(len(chosen)), number)
     row = row[torch.randperm(len(row), generator=generator)]
-    weights = _barycentrics(len(row), generator)
+    weights = random_barycentrics(len(row), generator)
     radius = np.full(len(row), spacing * DISK_RADIUS, np.float32)
     keep = torch.from_numpy(poisson_disk(corners.numpy(), row.numpy(), weights.numpy(), radius))
     row, weights = row[keep], weights[keep]
@@ -76,10 +77,3 @@ def sample(surface: Surface, wanted: Tensor, most: int, generator: torch.Generat
         surface.parts[chosen[row]],
         spacing,
     )
-
-
-def _barycentrics(count: int, generator: torch.Generator) -> Tensor:
-    """(count, 3) places even over a triangle (Osada et al., Shape distributions, 2002, eq. 1)."""
-    first, second = torch.rand(2, count, generator=generator)
-    root = first.sqrt()
-    return torch.stack([1 - root, root * (1 - second), root * second], dim=1)

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from pipeline.avatar import Layer, SplatAvatar
-from pipeline.geometry import triangle_frames
+from pipeline.geometry import random_barycentrics, triangle_frames
 from pipeline.heads.rig import Rig
 from pipeline.stages.randomness import generator
 
@@ -45,7 +45,7 @@ def super_dense(rig: Rig, per_triangle: int = 10, seed: int = 0) -> SplatAvatar:
     vertices, triangles = rig.vertices.detach().cpu(), rig.faces.cpu()
     face = faces.repeat_interleave(per_triangle)
     corners = vertices[triangles[face]]
-    world = (_barycentrics(len(face), seed)[:, :, None] * corners).sum(1)
+    world = (random_barycentrics(len(face), generator(seed, "super dense"))[:, :, None] * corners).sum(1)
     frames = triangle_frames(vertices, triangles)
     rotation, k = frames.rotation[face], frames.scale[face, None].clamp_min(SMALLEST)
     means = (rotation.transpose(1, 2) @ (world - frames.origin[face])[..., None]).squeeze(-1) / k
@@ -69,13 +69,6 @@ def trained_mask(avatar: SplatAvatar, trained: Literal["eyes", "mouth", "all"]) 
     layer, names = (Layer.EYE, ROUND_THE_EYES) if trained == "eyes" else (Layer.MOUTH, REGIONS[Layer.MOUTH])
     on_face = ~torch.isin(avatar.layer, avatar.layer.new_tensor(APART))
     return (avatar.layer == layer) | (avatar.rig.faces_in(names)[avatar.face.long()] & on_face)
-
-
-def _barycentrics(count: int, seed: int) -> Tensor:
-    """(count, 3) places even over a triangle (Osada et al., Shape distributions, 2002, eq. 1)."""
-    first, second = torch.rand(2, count, generator=generator(seed, "super dense"))
-    root = first.sqrt()
-    return torch.stack([1 - root, root * (1 - second), root * second], dim=1)
 
 
 def _spacing(points: Tensor) -> Tensor:
