@@ -36,6 +36,13 @@ def test_the_free_head_from_noisy_landmarks(person, by_landmarks):
     assert "230 of which are seen" in by_landmarks.notes[0]
 
 
+def test_the_same_comes_out_again_bit_for_bit(person, by_landmarks):
+    again = fit_head("anny", person.observed(CAMERAS), CAMERAS, None, person.start())
+    assert torch.equal(again.vertices(), by_landmarks.vertices())
+    assert torch.equal(again.rig.vertices, by_landmarks.rig.vertices)
+    assert torch.equal(again.expression, by_landmarks.expression)
+
+
 def test_what_comes_out_is_a_head_like_any_other(by_landmarks):
     rig, plain = by_landmarks.rig, AnnyHead().rig
     assert rig.expression_names == plain.expression_names
