@@ -25,6 +25,8 @@ from pipeline.reconstruction.published import FACE_MESH, FACE_MESH_FILE, FACE_PA
 
 FILES = ["*.json", "*.txt", "*.safetensors"]
 """Of a model on the Hub: nothing that runs."""
+TWICE = ["*.fp16.safetensors", "*.bf16.safetensors"]
+"""The same weights again, which nobody asks for."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _folder(source: Source) -> Path:
     if source.is_folder:
         return Path(source.name) / source.subfolder
     with _fetching(source.name):
-        folder = snapshot_download(source.name, revision=source.revision, allow_patterns=FILES)
+        folder = snapshot_download(source.name, revision=source.revision, allow_patterns=FILES, ignore_patterns=TWICE)
         return Path(folder) / source.subfolder
 
 
