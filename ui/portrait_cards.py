@@ -24,9 +24,6 @@ from ui.sentences import sentences
 FETCHING_AT_ONCE = 4
 """Portraits of 151 MB."""
 
-SHOW_RUNS = "() => setTimeout(() => document.querySelector('#runs')?.scrollIntoView({block: 'nearest'}), 300)"
-"""They lie below the form of their tab."""
-
 
 class PortraitCards:
     """/rig_card on the portraits of the gallery."""
@@ -88,7 +85,6 @@ def wire_portrait_cards(runs: Runs, gallery: GalleryWiring, refined: RunsWiring,
     gr.on([cards.stop, cards.select], None, cancels=[started], **QUIET)
     started.then(None, gallery.standing, None, js=MARK, **QUIET)
     refined.follow(started)
-    started.success(None, js=SHOW_RUNS, **QUIET)
     unseen = gr.Button(visible=False)
     unseen.click(calls.on_rig_card, asked, refined.tab["run_id"], api_name="rig_card", concurrency_id="rig-card")
     return started

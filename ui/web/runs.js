@@ -4,6 +4,7 @@ import {element} from '../../viewer/web/dom.js';
 
 const LABELS = {stop: 'Stop', look: 'Look', open: 'Open the head', config: 'Settings .json', delete: 'Delete'};
 const MAIN = {open: true, resume: true, look: true};
+const SETTLING = 3000; // milliseconds in which the form of the tab is filled
 const ASKING = 5000; // milliseconds in which the second press deletes
 
 /** `props.value` is {runs, current, empty} as ui/run_cards.py writes it; `watch` as gr.HTML gives it; `events` by action. */
@@ -25,7 +26,9 @@ class Runs {
   }
 
   show({runs, current, empty}) {
-    if (current && current !== this.open && runs.some(({id}) => id === current)) this.choose(current);
+    const asked = current !== this.current && runs.some(({id}) => id === current);
+    this.current = current;
+    if (asked && current !== this.open) this.choose(current);
     const before = this.items;
     this.items = new Map(runs.map((run) => [run.id, before.get(run.id) ?? this.item(run)]));
     for (const [id, {node}] of before) if (!this.items.has(id)) node.remove();
@@ -38,6 +41,7 @@ class Runs {
     this.empty.textContent = empty;
     this.empty.hidden = runs.length > 0 || !empty;
     this.expand();
+    if (asked) inSight(this.items.get(current).node);
   }
 
   item({id}) {
@@ -129,4 +133,17 @@ class Runs {
       if (open && !was) log.scrollTop = log.scrollHeight;
     }
   }
+}
+
+/** Scroll to what lies below the form of the tab once that is shown, and again while the form still grows. */
+function inSight(node) {
+  let until = Infinity;
+  const observer = new ResizeObserver(() => {
+    const {top, bottom, height} = node.getBoundingClientRect();
+    if (!height) return;
+    if (until === Infinity) until = performance.now() + SETTLING;
+    if (performance.now() > until) observer.disconnect();
+    else if (top < 0 || bottom > innerHeight) node.scrollIntoView({block: 'center'});
+  });
+  [node, document.body].forEach((watched) => observer.observe(watched));
 }
