@@ -25,7 +25,7 @@ def gallery_tab() -> dict[str, Any]:
     shown = Cards(view(builtin.entries(), [], Refresher()), label="cards", elem_id="gallery")
     with gr.Accordion("Open a file, or add a Hub data set", open=False, elem_id="gallery-add"):
         file = gr.File(
-            label="A .zip of an avatar: ours, or AnimPortrait3D's",
+            label="A .zip of an avatar: ours, or AnimPortrait3D's (a portrait's .pth: see Refine)",
             file_types=[".zip", ".pth"],
             elem_id="gallery-file",
             height=92,

@@ -11,6 +11,7 @@ from pipeline.jobs.config import RunConfig
 from pipeline.jobs.making import check_request
 from pipeline.jobs.starting import described
 from pipeline.portraits import find_portrait
+from pipeline.priors.portrait3d.weights import ADDRESSES, DECODER, find_painter
 from pipeline.stages.initialization import PRESETS
 from ui.create import checked_head
 from ui.run_cost import computing, in_words, rigging_seconds
@@ -34,7 +35,7 @@ def start_portrait_run(
     lent = computing().kind == "lent"
     if not lent:
         runs.check_turns(person)
-    found = find_portrait(portrait, decoder)
+    found = find_portrait(portrait, decoder or _decoder_for(portrait))
     with READING:
         told = described(found)
     config = RunConfig.of(
@@ -49,6 +50,19 @@ def start_portrait_run(
     if not lent:
         runs.line.join(run)
     return run
+
+
+def _decoder_for(portrait: Path) -> Path | None:
+    """None for an avatar folder. Raises `UserError` in the words of a page, whose visitors see no folders."""
+    if portrait.is_dir():
+        return None
+    try:
+        return find_painter(portrait.parent)
+    except UserError as error:
+        raise UserError(
+            "drawing a portrait takes Portrait3D's decoder, which this place does not have; give the portrait and "
+            f"{DECODER} together, which is at {ADDRESSES[DECODER]}"
+        ) from error
 
 
 def picked(files: Sequence[str | Path]) -> tuple[Path, Path | None]:

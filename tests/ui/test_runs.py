@@ -537,7 +537,12 @@ def test_a_portrait_is_put_on_a_rig_as_a_run_of_its_own(runs, calls, workers, he
 
 @pytest.mark.parametrize(
     ("files", "told"),
-    [([], "there is none"), (["a.pth", "b.pth"], "a.pth, b.pth"), (["d.ckpt"], "d.ckpt"), (["a.pth"], "decoder")],
+    [
+        ([], "there is none"),
+        (["a.pth", "b.pth"], "a.pth, b.pth"),
+        (["d.ckpt"], "d.ckpt"),
+        (["a.pth"], "give the portrait and decoder"),
+    ],
 )
 def test_files_that_are_no_portrait_are_told(calls, workers, tmp_path, files, told):
     for name in files:
