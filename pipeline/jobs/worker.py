@@ -16,7 +16,7 @@ import psutil
 
 from pipeline.errors import UserError
 from pipeline.files import writing
-from pipeline.jobs.folder import RunFolder
+from pipeline.jobs.folder import DIED, RunFolder
 
 ROOT = Path(__file__).parents[2]
 """Where ``python -m pipeline`` is found."""
@@ -25,6 +25,7 @@ NOT_INHERITED_NAMES = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "
                        "MASTER_ADDR", "MASTER_PORT"}  # fmt: skip
 """What belongs to the page's process, or to the group of processes that it is one of."""
 POLL_SECONDS = 0.05
+STOPPED_EARLY = "stopped before its process was ready; resumed, it goes on from what it has"
 COMMAND = [sys.executable, "-m", "pipeline", "create", "--resume"]
 """The folder of the run comes after it."""
 
@@ -78,10 +79,18 @@ def stop_worker(path: Path, deadline: float = 60.0) -> bool:
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         if not state.is_of_living_process():
+            _tell_stopped(run)
             return True
         time.sleep(POLL_SECONDS)
     _kill(state.pid)
     return True
+
+
+def _tell_stopped(run: RunFolder) -> None:
+    """In place of a worker that was told to end before it listened."""
+    state = run.state()
+    if state.sentence == DIED:
+        run.write_state(replace(state, sentence=STOPPED_EARLY))
 
 
 def _kill(pid: int) -> None:

@@ -63,6 +63,14 @@ def test_a_worker_works_alone_is_found_and_stopped_with_what_it_has(tmp_path, sl
     assert "--resume" in run.log.read_text()
 
 
+def test_who_is_stopped_before_it_listens_did_not_die(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "COMMAND", ["sh", "-c", "exec sleep 60"])
+    run = new_run(tmp_path / "run")
+    start_worker(run.path)
+    assert stop_worker(run.path)
+    assert (run.state().status, run.state().sentence) == ("stopped", worker.STOPPED_EARLY)
+
+
 def test_who_does_not_listen_is_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "COMMAND", ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done"])
     run = new_run(tmp_path / "run")
