@@ -86,5 +86,8 @@ def wire_portrait_cards(runs: Runs, gallery: GalleryWiring, refined: RunsWiring,
     started.then(None, gallery.standing, None, js=MARK, **QUIET)
     refined.follow(started)
     unseen = gr.Button(visible=False)
-    unseen.click(calls.on_rig_card, asked, refined.tab["run_id"], api_name="rig_card", concurrency_id="rig-card")
+    unseen.click(
+        calls.on_rig_card, asked, refined.tab["run_id"], api_name="rig_card", concurrency_id="rig-card",
+        concurrency_limit=FETCHING_AT_ONCE,  # the lowest of an id holds
+    )  # fmt: skip
     return started
