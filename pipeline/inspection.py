@@ -20,9 +20,10 @@ from pipeline.formats.spz import is_spz, read_spz
 from pipeline.importing import avatar_files, import_avatar, missing_for_animportrait3d, opened_files
 from pipeline.motion import Motion, load_motion
 from pipeline.portraits import prompt_beside
+from pipeline.priors.portrait3d.generator_file import generator_report, read_painter
 from pipeline.priors.portrait3d.portrait_file import is_portrait, read_portrait
 from pipeline.priors.portrait3d.trigrid import RESOLUTIONS
-from pipeline.priors.portrait3d.weights import find_painter
+from pipeline.priors.portrait3d.weights import GENERATOR, find_painter, network_in
 
 GLB_MAGIC, PLY_MAGIC, GZIP_MAGIC = b"glTF", b"ply", b"\x1f\x8b"
 TURNS = {
@@ -53,9 +54,26 @@ def describe(path: Path, choices: Mapping[str, str] | None = None) -> list[str]:
         return ["SPZ splats, version 3", _splats(file.gaussians), *mode]
     if is_portrait(path):
         return _portrait(path)
+    if network := network_in(path):
+        return _generator(path) if network == GENERATOR else _decoder(path)
     if names := avatar_files(path):
         return _brought(path, names)
     return motion_lines(load_motion([path], choices))
+
+
+def _decoder(path: Path) -> list[str]:
+    weights = read_painter(path).state_dict().values()
+    return ["decoder of Portrait3D", f"{sum(weight.numel() for weight in weights):,} numbers"]
+
+
+def _generator(path: Path) -> list[str]:
+    report = generator_report(path)
+    strange = f"note: entries that nobody knows: {', '.join(report.unexpected)}"
+    return [
+        "generator of Portrait3D",
+        f"{report.loaded} weights; {report.not_needed} entries of other networks are not needed",
+        *([strange] if report.unexpected else []),
+    ]
 
 
 def _portrait(path: Path) -> list[str]:

@@ -20,6 +20,7 @@ from pipeline.stages.perceptual import find_lpips
 if TYPE_CHECKING:
     from pipeline.priors.portrait3d.config import Portrait3DConfig
     from pipeline.priors.portrait3d.generator import Portrait3DGenerator
+    from pipeline.priors.portrait3d.source import TriGridSource
 
 SOMEBODYS = "views"
 """What a recipe calls the prior of a head that came from somebody's own `Source`."""
@@ -84,7 +85,7 @@ def paint(
     config: Portrait3DConfig,
     journal: Journal | None,
     detector: LandmarkDetector | None,
-) -> Source:
+) -> TriGridSource:
     """The static head of a sentence: `make_trigrid` with the components of a pipeline."""
     from pipeline.priors.portrait3d.portrait_image import StableDiffusion
     from pipeline.priors.portrait3d.source import TriGridSource

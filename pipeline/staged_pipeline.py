@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
@@ -27,6 +28,9 @@ from pipeline.stages.config import RefinementConfig
 from pipeline.stages.initialization import PRESETS, InitializationConfig
 from pipeline.stages.journal import Journal
 from pipeline.stages.refinement import refine as refine_avatar
+
+if TYPE_CHECKING:
+    from pipeline.priors.portrait3d.source import TriGridSource
 
 
 class StagedPipeline(SavedPipeline):
@@ -59,7 +63,7 @@ class StagedPipeline(SavedPipeline):
         config: Portrait3DConfig,
         journal: Journal | None = None,
         detector: LandmarkDetector | None = None,
-    ) -> Source:
+    ) -> TriGridSource:
         """The static head of a sentence by Portrait3D, which `rig` takes; ``generator`` is on the pipeline's device.
 
         Raises `Interrupted` when the journal says so, and `UserError` when components are missing, no picture shows a

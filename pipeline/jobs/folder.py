@@ -10,6 +10,7 @@
 | targets/ | what a phase made ahead of its fit, and what was made for the start so far |
 | source/ | the static head that was given to start from, until the run is finished |
 | preview.png | the head as it is now |
+| out/portrait.pth | the tri-grid that was made of the sentence, as the gallery's files are |
 | out/start/ | the avatar folder of the prior, or of the rigged portrait |
 | out/avatar/ | the avatar folder of the result |
 | out/preview.mp4 | the result in motion |
@@ -58,6 +59,7 @@ class RunFolder:
         self.preview = path / "preview.png"
         self.log = path / LOG
         self.start = path / "out" / "start"
+        self.portrait = path / "out" / "portrait.pth"
         self.avatar = path / "out" / "avatar"
         self.video = path / "out" / "preview.mp4"
 

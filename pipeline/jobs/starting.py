@@ -51,6 +51,7 @@ def _rigged(journal: RunJournal, config: RunConfig, initialization: Initializati
 def _from_text(journal: RunJournal, config: RunConfig) -> Static:
     """The tri-grid that the diffusion model and the generator make of the prompt."""
     from pipeline.priors.portrait3d.generator_file import read_generator
+    from pipeline.priors.portrait3d.portrait_file import write_portrait
     from pipeline.priors.portrait3d.weights import find_generator
 
     if config.text_to_trigrid is None:
@@ -63,4 +64,5 @@ def _from_text(journal: RunJournal, config: RunConfig) -> Static:
     pipeline = loaded(config)
     journal.heed_stop()
     source = pipeline.portrait(config.prompt, generator, config.text_to_trigrid, journal, detector)
+    write_portrait(journal.run.portrait, source.trigrid)
     return Static(source, config.prompt, PRIORS["trigrid"], {path.name: sha256_of(path)}, config.num_steps_scale)

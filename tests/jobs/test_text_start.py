@@ -35,7 +35,9 @@ def small(monkeypatch, tmp_path):
 
     def as_source(trigrid, painter):
         seen.append(tuple(level.shape[-1] for level in trigrid.levels))
-        return AvatarSource(super_dense(rig, 1))
+        shown = AvatarSource(super_dense(rig, 1))
+        shown.trigrid = trigrid  # type: ignore[attr-defined]
+        return shown
 
     (tmp_path / "model_512.pkl").write_bytes(b"weights")
     monkeypatch.setattr(weights, "find_generator", lambda: tmp_path / "model_512.pkl")
@@ -81,6 +83,7 @@ def test_stopped_in_every_phase_it_ends_equal(small, tmp_path):
     assert run(broken.path).status == "finished"
     for file in whole.avatar.iterdir():
         assert file.read_bytes() == (broken.avatar / file.name).read_bytes(), file.name
+    assert whole.portrait.read_bytes() == broken.portrait.read_bytes()
     assert not (broken.path / "targets" / "portrait").exists()
 
 

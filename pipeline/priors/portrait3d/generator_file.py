@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.files import reading, whole_folder
 from pipeline.heads.model_cache import cache_folder
 from pipeline.priors.portrait3d.decoder import Painter
-from pipeline.priors.portrait3d.generator import PUBLISHED, GeneratorSize, Portrait3DGenerator, load_state
+from pipeline.priors.portrait3d.generator import PUBLISHED, GeneratorSize, Portrait3DGenerator, Report, load_state
 from pipeline.safe_load import convert_network
 
 VERSION = 1
@@ -44,11 +44,20 @@ def read_generator(path: Path, size: GeneratorSize = PUBLISHED) -> Portrait3DGen
     Raises `UserError` for a file that is refused, damaged, or holds another network.
     """
     generator = Portrait3DGenerator(size)
+    _load(generator, path)
+    return generator.eval().requires_grad_(False)
+
+
+def generator_report(path: Path) -> Report:
+    """What a generator of the published size makes of a ``.pkl``. Raises `UserError` as `read_generator` does."""
+    return _load(Portrait3DGenerator(), path)
+
+
+def _load(generator: Portrait3DGenerator, path: Path) -> Report:
     try:
-        load_state(generator, _weights(path))
+        return load_state(generator, _weights(path))
     except UserError as error:
         raise UserError(f"{Path(path).name} cannot be used: {error}") from error
-    return generator.eval().requires_grad_(False)
 
 
 def _weights(path: Path, names: Collection[str] | None = None) -> dict[str, Tensor]:

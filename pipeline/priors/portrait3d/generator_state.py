@@ -34,15 +34,12 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Report:
-    """How a file's entries and the generator's weights agree, by their names in the file."""
+    """What was made of a file's entries, by their names in the file."""
 
     loaded: int
     """Weights that the file gave."""
-    missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     """Entries beside the generator's own that it has no place for."""
-    wrong_shape: tuple[str, ...]
-    """With both shapes, as ``name (is 3×3, would be 1×1)``."""
     not_needed: int
     """Entries that belong to other networks."""
 
@@ -56,27 +53,11 @@ def load_state(generator: nn.Module, state: Mapping[str, Tensor]) -> Report:
     weights = generator.state_dict()
     places = {_published(name): name for name in weights}
     own = [name for name in state if name.startswith(tuple(PLACES))]
-    report = Report(
-        loaded=sum(name in places for name in own),
-        missing=tuple(name for name in places if name not in state and not name.endswith(CONSTANT)),
-        unexpected=tuple(name for name in own if name not in places),
-        wrong_shape=tuple(
-            f"{name} (is {_shape(state[name])}, would be {_shape(weights[places[name]])})"
-            for name in own
-            if name in places and state[name].shape != weights[places[name]].shape
-        ),
-        not_needed=len(state) - len(own),
-    )
-    _require(report, len(places))
-    given = {places[name]: state[name] for name in own if name in places}
+    given = {name: state[name] for name in own if name in places}
+    _require_all(given, {name: weights[place] for name, place in places.items()})
     _require_finite(given)
-    generator.load_state_dict(given, strict=False)
-    return report
-
-
-def published_state(generator: nn.Module) -> dict[str, Tensor]:
-    """The generator's weights under the names that the published file has for them."""
-    return {_published(name): weight for name, weight in generator.state_dict().items()}
+    generator.load_state_dict({places[name]: weight for name, weight in given.items()}, strict=False)
+    return Report(len(given), tuple(name for name in own if name not in places), len(state) - len(own))
 
 
 def _published(name: str) -> str:
@@ -86,17 +67,23 @@ def _published(name: str) -> str:
     raise KeyError(name)
 
 
-def _require(report: Report, weights: int) -> None:
+def _require_all(given: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """Raise `UserError` unless each weight is given in its shape."""
     known = "the generator must be the G_ema of 3DPortraitGAN-pyramid's model_512.pkl"
-    if report.missing:
-        raise UserError(f"{len(report.missing)} of {weights} weights are missing ({_some(report.missing)}); {known}")
-    if report.wrong_shape:
-        count = len(report.wrong_shape)
-        raise UserError(f"{count} of {weights} weights have another shape: {_some(report.wrong_shape)}; {known}")
+    missing = [name for name in weights if name not in given and not name.endswith(CONSTANT)]
+    if missing:
+        raise UserError(f"{len(missing)} of {len(weights)} weights are missing ({_some(missing)}); {known}")
+    others = [
+        f"{name} (is {_shape(weight)}, would be {_shape(weights[name])})"
+        for name, weight in given.items()
+        if weight.shape != weights[name].shape
+    ]
+    if others:
+        raise UserError(f"{len(others)} of {len(weights)} weights have another shape: {_some(others)}; {known}")
 
 
 def _require_finite(weights: Mapping[str, Tensor]) -> None:
-    broken = [_published(name) for name, weight in weights.items() if not torch.isfinite(weight).all()]
+    broken = [name for name, weight in weights.items() if not torch.isfinite(weight).all()]
     if broken:
         raise UserError(f"the generator's weights hold numbers that are not finite, in {_some(broken)}")
 

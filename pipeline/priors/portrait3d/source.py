@@ -43,7 +43,7 @@ class TriGridSource:
         resolution: int = RESOLUTION,
     ) -> None:
         """``resolution``: cells of the surface's lattice across the grid."""
-        self._trigrid, self._painter, self._options, self._cells = trigrid, painter, options, resolution
+        self.trigrid, self._painter, self._options, self._cells = trigrid, painter, options, resolution
 
     @property
     def orbit(self) -> Orbit:
@@ -62,7 +62,7 @@ class TriGridSource:
         Raises `UserError` for a portrait of nobody: one that is nowhere, or everywhere, dense.
         """
         half = self._options.scale * torch.tensor([self._options.crop, HALF_SIDE, self._options.crop])
-        half = half.to(self._trigrid.ws.device)
+        half = half.to(self.trigrid.ws.device)
         found = decimate(smooth(extract_surface(self._density, -half, half, self._cells, LEVEL)))
         below = 2 * self._options.scale * HALF_SIDE / self._cells
         points = found.vertices - below * vertex_normals(found.vertices, found.faces)
@@ -78,12 +78,12 @@ class TriGridSource:
 
     @cached_property
     def _fast(self) -> FastRenderer:
-        return FastRenderer(self._trigrid, self._painter, self._options)
+        return FastRenderer(self.trigrid, self._painter, self._options)
 
     def _picture(self, seen: Rendering) -> Tensor:
         """(H, W, 4) uint8 on the CPU; a partly covered pixel has the colour of what covers it."""
         covered = (seen.features / seen.alpha.clamp_min(FAINTEST)).movedim(0, -1)
-        color = _display(self._painter.paint(covered, self._trigrid.ws))
+        color = _display(self._painter.paint(covered, self.trigrid.ws))
         alpha = seen.mask.clamp(0, 1)[..., None]
         return (torch.cat([color, alpha], dim=-1) * 255).round().to(torch.uint8).cpu()
 
@@ -93,8 +93,8 @@ class TriGridSource:
 
     def _color(self, points: Tensor) -> Tensor:
         """Display sRGB (M, 3) at points (M, 3) of the world."""
-        features = self._trigrid.sample(points / self._options.scale)
-        return _display(self._painter.paint(self._painter.decode(features)[1], self._trigrid.ws))
+        features = self.trigrid.sample(points / self._options.scale)
+        return _display(self._painter.paint(self._painter.decode(features)[1], self.trigrid.ws))
 
 
 def _display(image: Tensor) -> Tensor:

@@ -48,6 +48,13 @@ def find_generator() -> Path:
     raise UserError(f"a portrait from text takes Portrait3D's generator, which is not here; {how_to_get(GENERATOR)}")
 
 
+def network_in(path: Path) -> str | None:
+    """`DECODER` or `GENERATOR` where a file holds one, else None. Raises `UserError` where it cannot be read."""
+    if not path.is_file() or path.suffix.lower() not in SUFFIXES:
+        return None
+    return next((kind for kind in (DECODER, GENERATOR) if _is(path, kind)), None)
+
+
 def how_to_get(name: str, near: str = "") -> str:
     """``get model_512.pkl from … and put it into a folder that … names``; ``near`` is another place to put it."""
     return f"get {name} from {ADDRESSES[name]} and put it {near}into a folder that {MODELS_VARIABLE} names"

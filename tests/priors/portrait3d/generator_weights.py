@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from pipeline.priors.portrait3d.generator import GeneratorSize, Portrait3DGenerator
-from pipeline.priors.portrait3d.generator_state import published_state
+from pipeline.priors.portrait3d.generator_state import PLACES
 from pipeline.stages.randomness import generator
 
 SMALL = GeneratorSize(
@@ -26,3 +26,14 @@ def small_generator(seed: int = 0) -> Portrait3DGenerator:
 def generator_state(size: GeneratorSize = SMALL, seed: int = 0) -> dict[str, Tensor]:
     """What ``G_ema`` of a ``model_512.pkl`` holds, for `PUBLISHED` with its names and shapes (152 MB)."""
     return published_state(Portrait3DGenerator(size).draw(generator(seed, "generator weights")))
+
+
+def published_state(made: Portrait3DGenerator) -> dict[str, Tensor]:
+    """A generator's weights under the names that the published file has for them."""
+    state = made.state_dict()
+    return {
+        published + name.removeprefix(ours): weight
+        for published, ours in PLACES.items()
+        for name, weight in state.items()
+        if name.startswith(ours)
+    }

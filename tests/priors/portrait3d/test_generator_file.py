@@ -8,11 +8,11 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.heads.model_cache import cache_folder
+from pipeline.inspection import describe
 from pipeline.priors.portrait3d.decoder import Painter
 from pipeline.priors.portrait3d.generator_file import read_generator, read_painter
-from pipeline.priors.portrait3d.generator_state import published_state
 from tests.priors.portrait3d.files import RunsCode
-from tests.priors.portrait3d.generator_weights import SMALL, generator_state
+from tests.priors.portrait3d.generator_weights import SMALL, generator_state, published_state
 from tests.priors.portrait3d.published import write_decoder, write_generator
 
 
@@ -134,3 +134,12 @@ def test_a_generator_cut_short_is_damaged(tmp_path, generator_file):
 def test_a_generator_of_other_sizes_is_named_in_the_sentence(generator_file):
     with pytest.raises(UserError, match=r"model_512\.pkl cannot be used: \d+ of \d+ weights are missing"):
         read_generator(generator_file)
+
+
+def test_inspect_tells_what_a_network_is_and_what_a_generator_lacks(tmp_path, generator_file):
+    decoder = write_decoder(tmp_path / "decoder_512.ckpt", random_painter().state_dict())
+    assert describe(decoder) == ["decoder of Portrait3D", "18,020 numbers"]
+    with pytest.raises(
+        UserError, match=r"model_512\.pkl cannot be used: \d+ of 420 weights are missing"
+    ):
+        describe(generator_file)
