@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchmarks.figure import Figure
 from pipeline.avatar import SplatAvatar
 from pipeline.camera import Camera
 from pipeline.priors.procedural import build_avatar, understand
 from pipeline.reconstruction.avatar_source import AvatarSource
+from pipeline.reconstruction.multiview import Similarity
 from pipeline.rendering.portrait import draw
 from pipeline.stages.initialization import PRESETS, initialize
 from pipeline.stages.journal import Journal, Progress
@@ -42,42 +44,60 @@ class _Clock(Journal):
         self.ended.append(time.perf_counter())
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """An avatar as it stands in the world of the source."""
+
+    avatar: SplatAvatar
+    expression: Tensor
+    rotations: Tensor
+    place: Similarity | None = None
+
+    @torch.no_grad()
+    def pictures(self, cameras: list[Camera], actions: dict[str, float]) -> np.ndarray:
+        """(C, H, W, 4) 0..1 of what it looks like when actions come on top of its pose."""
+        rig, expression = self.avatar.rig, self.expression.clone()
+        for name, value in actions.items():
+            expression[0, rig.expression_index(name)] += value
+        splats = self.avatar.gaussians(rig.pose(expression, self.rotations)[0])
+        seen = cameras if self.place is None else [self.place.camera_of_rig(camera) for camera in cameras]
+        return np.stack([draw(splats, camera, None, self.avatar.config["rasterize_mode"]) for camera in seen]) / 255.0
+
+
 def run() -> list[Figure]:
     """120 views of a built-in head in 512 pixels, as published, and the steps of the quick preset."""
-    source_avatar = build_avatar(understand(PROMPT, 1).attributes)
-    source, clock = AvatarSource(source_avatar), _Clock()
+    avatar = build_avatar(understand(PROMPT, 1).attributes)
+    source, clock = AvatarSource(avatar), _Clock()
     config = replace(PRESETS["published"], fit=PRESETS["quick"].fit)
-    made = initialize(source, "anny", config, clock).avatar
+    made = initialize(source, "anny", config, clock)
     step = (clock.ended[-1] - clock.ended[0]) / (len(clock.ended) - 1)
+    truth = _Subject(avatar, *avatar.rig.neutral())
+    ours = _Subject(made.avatar, made.head.expression, made.head.rotations, made.head.to_source)
     around = [source.orbit.camera(360 * (n + 0.5) / HELD_OUT, 75 + 30 * (n % 5) / 4, 512) for n in range(HELD_OUT)]
     front = [source.orbit.camera(yaw, 90, 512) for yaw in FRONT]
     figures = [
-        Figure(f"rigged head, {name}, {config.steps} steps", _likeness(source_avatar, made, around, actions), "dB",
+        Figure(f"rigged head, {name}, {config.steps} steps", _likeness(truth, ours, around, actions), "dB",
                30.0 if not actions else 24.0, more_is_better=True)
         for name, actions in POSES.items()
     ]  # fmt: skip
-    figures += [_of_what_moves(source_avatar, made, front, name, actions) for name, actions in POSES.items() if actions]
+    figures += [_of_what_moves(truth, ours, front, name, actions) for name, actions in POSES.items() if actions]
     return [*figures, Figure("step of the rigged start, 512 px", step, "s", 0.5)]
 
 
-def _likeness(source: SplatAvatar, made: SplatAvatar, cameras: list[Camera], actions: dict[str, float]) -> float:
+def _likeness(truth: _Subject, ours: _Subject, cameras: list[Camera], actions: dict[str, float]) -> float:
     """PSNR inside the silhouette, both in one pose."""
-    truth, ours = (_pictures(avatar, cameras, actions) for avatar in (source, made))
-    return _psnr(truth, ours, truth[..., 3] > 0.5)
+    right = truth.pictures(cameras, actions)
+    return _psnr(right, ours.pictures(cameras, actions), right[..., 3] > 0.5)
 
 
 def _of_what_moves(
-    source: SplatAvatar, made: SplatAvatar, cameras: list[Camera], name: str, actions: dict[str, float]
+    truth: _Subject, ours: _Subject, cameras: list[Camera], name: str, actions: dict[str, float]
 ) -> Figure:
     """PSNR over the pixels that the pose changes in the source, beside that of a head which does not move."""
-    truth, ours, still = (
-        _pictures(avatar, cameras, posed) for avatar, posed in ((source, actions), (made, actions), (source, {}))
-    )
-    moves = np.abs(_painted(truth) - _painted(still)).max(-1) > VISIBLE
-    peer = _psnr(truth, still, moves)
-    return Figure(
-        f"rigged head, {name}, what moves", _psnr(truth, ours, moves), "dB", 20.0, "the source at rest", peer, True
-    )
+    right, still = truth.pictures(cameras, actions), truth.pictures(cameras, {})
+    moves = np.abs(_painted(right) - _painted(still)).max(-1) > VISIBLE
+    value, peer = (_psnr(right, shown, moves) for shown in (ours.pictures(cameras, actions), still))
+    return Figure(f"rigged head, {name}, what moves", value, "dB", 20.0, "the source at rest", peer, True)
 
 
 def _psnr(truth: np.ndarray, ours: np.ndarray, where: np.ndarray) -> float:
@@ -87,12 +107,3 @@ def _psnr(truth: np.ndarray, ours: np.ndarray, where: np.ndarray) -> float:
 def _painted(pictures: np.ndarray) -> np.ndarray:
     """Over black."""
     return pictures[..., :3] * pictures[..., 3:]
-
-
-@torch.no_grad()
-def _pictures(avatar: SplatAvatar, cameras: list[Camera], actions: dict[str, float]) -> np.ndarray:
-    expression, rotations = avatar.rig.neutral()
-    for name, value in actions.items():
-        expression[0, avatar.rig.expression_index(name)] = value
-    splats = avatar.gaussians(avatar.rig.pose(expression, rotations)[0])
-    return np.stack([draw(splats, camera, None, avatar.config["rasterize_mode"]) for camera in cameras]) / 255.0

@@ -73,7 +73,7 @@ def rig(
         )  # fmt: skip
     origin = Origin(static.files, config.name, config.steps, models.names, static.num_steps_scale)
     return made.avatar, Recipe.rigged(
-        static.prompt, config.seed, static.prior, origin, made.notes, made.avatar.rig.model
+        static.prompt, config.seed, static.prior, origin, made.head.notes, made.avatar.rig.model
     )
 
 

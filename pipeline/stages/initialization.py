@@ -96,8 +96,9 @@ class Initialized:
     """A rigged start."""
 
     avatar: SplatAvatar
-    notes: tuple[str, ...]
-    """What the person should know, one sentence each."""
+    head: HeadFit
+    """Its rig as it was laid over the source: the pose and place in which the avatar looks like the pictures. Its notes
+    are what the person should know."""
 
 
 def initialize(
@@ -137,7 +138,7 @@ def initialize(
     start = first_splats(head, portrait, config.splats, config.sh_degree, config.seed)
     scene = Scene(portrait.views, start.vertices, start.held, source.orbit.extent / head.to_source.scale)
     avatar = fit_to_views(start.avatar, scene.to(device or torch.device("cpu")), config.fit, config.seed, journal)
-    return Initialized(avatar.cpu(), head.notes)
+    return Initialized(avatar.cpu(), head)
 
 
 def cameras_of(source: Source, config: InitializationConfig) -> list[Camera]:

@@ -120,7 +120,7 @@ def decibels(avatar, other, **actions):
 
 def test_it_looks_like_its_source_from_views_that_were_not_given(avatar, made, notes):
     assert decibels(avatar, made.avatar) > 25
-    assert made.notes == ("known",)
+    assert made.head.notes == ("known",)
     assert notes == ["known"]
 
 
