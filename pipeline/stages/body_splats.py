@@ -1,4 +1,4 @@
-"""The body that a portrait's head is put on: skin, eyes and mouth of the procedural prior, laid on the fitted rig.
+"""The body that a portrait's head is put on: skin, eyes, lashes and mouth of the procedural prior, on the fitted rig.
 
 It gives places and sizes that hold in every pose, and the look of what no picture of a closed face shows: teeth,
 tongue, the folded skin of the lids, the hidden part of the eyeballs.
@@ -16,6 +16,7 @@ from torch import Tensor
 from pipeline.avatar import SH_C0, Layer, SplatAvatar
 from pipeline.heads.rig import Rig
 from pipeline.priors.procedural.attributes import Attributes, HairAttributes
+from pipeline.priors.procedural.brows import make_lashes
 from pipeline.priors.procedural.builder import Stream, assemble
 from pipeline.priors.procedural.eyes import make_eyes
 from pipeline.priors.procedural.hair.cage import REGION as CAGE
@@ -42,6 +43,8 @@ HANGING_SHARE = 0.12
 """Share of the hair below the skull from which it hangs on a cage."""
 BELOW = -0.03
 """Metres below the edge of the cage from which hair counts as hanging."""
+DARKEST_LID = 0.85
+"""Of the brightness that a lid would have as plain skin."""
 PLAIN = Attributes(seed=0, gender=0.5, age=30, hair=HairAttributes(style="bald"))
 """Nobody in particular: the pictures say who it is."""
 BALLS = ("eye_left", "eye_right")
@@ -57,9 +60,11 @@ class Head:
 
 
 def body(head: Head) -> SplatAvatar:
-    """Skin, eyes and mouth on a head, at rest and in the prior's own colours; about 50 000 splats."""
+    """Skin, eyes, lashes and mouth on a head, at rest and in the prior's own colours; about 50 000 splats."""
     surface = Surface(head)
-    makers = ((Stream.SKIN, make_skin), (Stream.EYES, make_eyes), (Stream.MOUTH, make_mouth))
+    makers = (
+        (Stream.SKIN, make_skin), (Stream.EYES, make_eyes), (Stream.MOUTH, make_mouth), (Stream.BROWS, make_lashes),
+    )  # fmt: skip
     parts = [make(surface, PLAIN, np.random.default_rng([PLAIN.seed, stream])) for stream, make in makers]
     return assemble(head.rig, Splats.concatenate(parts))
 
@@ -85,7 +90,8 @@ def painted(avatar: SplatAvatar, seen: Seen) -> Tensor:
     """(N, 3) colours of the `body`: the pictures' where they show a splat, else what the prior says of the rest.
 
     Hidden parts of an eyeball take the colours that the seen part has as far from the gaze, since an eye looks the same
-    all round; hidden skin keeps the prior's shading in the tone of its seen neighbours; the mouth stays as it is.
+    all round; hidden skin keeps the prior's shading in the tone of its seen neighbours; mouth and lashes stay as they
+    are. Lids are hardly darker than the skin round them would be: what is, is the shade of lashes before them.
     """
     known = seen.weight > LEAST_SHARE * seen.weight.quantile(BEST).clamp_min(1e-6)
     prior = (SH_C0 * avatar.sh.detach()[:, 0] + 0.5).clamp(0, 1)
@@ -97,8 +103,13 @@ def painted(avatar: SplatAvatar, seen: Seen) -> Tensor:
         inside |= rig.regions["inner_mouth"][face]
     colors[inside] = prior[inside]
     ball = torch.stack([rig.regions[name][face] for name in BALLS]).any(0)
-    skin = ~ball & ~inside
+    lashes = avatar.layer == Layer.BROW
+    colors[lashes] = prior[lashes]
+    skin = ~ball & ~inside & ~lashes
+    lids = skin & rig.faces_in(("eyelids",))[face]
     colors = _toned(colors, prior, means, skin & known, skin & ~known)
+    expected = _toned(colors, prior, means, skin & known & ~lids, lids)
+    colors[lids] = torch.maximum(colors, DARKEST_LID * expected)[lids]
     return _rounded(colors, _gaze_angle(rig, face, means), ball & known, ball & ~known)
 
 

@@ -28,11 +28,13 @@ def make_brows(surface: Surface, attributes: Attributes, rng: np.random.Generato
     """Eyebrows and lashes of both sides."""
     parts = []
     for side in SIDES:
-        parts.append(_brow(surface, attributes, side, rng))
-        parts.append(_lashes(surface, attributes, side, "upper", rng))
-        parts.append(_lashes(surface, attributes, side, "lower", rng))
-        parts.append(_lid_line(surface, attributes, side))
+        parts += [_brow(surface, attributes, side, rng), _lashes_of(surface, attributes, side, rng)]
     return Splats.concatenate(parts)
+
+
+def make_lashes(surface: Surface, attributes: Attributes, rng: np.random.Generator) -> Splats:
+    """The lashes of both sides alone."""
+    return Splats.concatenate([_lashes_of(surface, attributes, side, rng) for side in SIDES])
 
 
 def brow_color(attributes: Attributes) -> Floats:
@@ -110,6 +112,11 @@ def _brow(surface: Surface, attributes: Attributes, side: str, rng: np.random.Ge
 def _along_skin(heading: Floats, normal: Floats) -> Floats:
     flat = heading - (heading * normal).sum(1, keepdims=True) * normal
     return unit(flat)
+
+
+def _lashes_of(surface: Surface, attributes: Attributes, side: str, rng: np.random.Generator) -> Splats:
+    parts = [_lashes(surface, attributes, side, lid, rng) for lid in ("upper", "lower")]
+    return Splats.concatenate([*parts, _lid_line(surface, attributes, side)])
 
 
 def _lashes(surface: Surface, attributes: Attributes, side: str, lid: str, rng: np.random.Generator) -> Splats:
