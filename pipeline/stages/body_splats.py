@@ -43,11 +43,13 @@ HANGING_SHARE = 0.12
 """Share of the hair below the skull from which it hangs on a cage."""
 BELOW = -0.03
 """Metres below the edge of the cage from which hair counts as hanging."""
-DARKEST_LID = 0.85
+LID_RANGE = (0.85, 1.1)
 """Of the brightness that a lid would have as plain skin."""
 PLAIN = Attributes(seed=0, gender=0.5, age=30, hair=HairAttributes(style="bald"))
 """Nobody in particular: the pictures say who it is."""
 BALLS = ("eye_left", "eye_right")
+LIDS = ("eyelids", "eye_socket")
+"""Regions of the skin that closed lids bring to light; open, they lie so near to the eye that pictures mix them up."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def painted(avatar: SplatAvatar, seen: Seen) -> Tensor:
 
     Hidden parts of an eyeball take the colours that the seen part has as far from the gaze, since an eye looks the same
     all round; hidden skin keeps the prior's shading in the tone of its seen neighbours; mouth and lashes stay as they
-    are. Lids are hardly darker than the skin round them would be: what is, is the shade of lashes before them.
+    are. Lids are hardly darker or brighter than plain skin would be: what is, belongs to lashes and eyeballs.
     """
     known = seen.weight > LEAST_SHARE * seen.weight.quantile(BEST).clamp_min(1e-6)
     prior = (SH_C0 * avatar.sh.detach()[:, 0] + 0.5).clamp(0, 1)
@@ -106,10 +108,11 @@ def painted(avatar: SplatAvatar, seen: Seen) -> Tensor:
     lashes = avatar.layer == Layer.BROW
     colors[lashes] = prior[lashes]
     skin = ~ball & ~inside & ~lashes
-    lids = skin & rig.faces_in(("eyelids",))[face]
-    colors = _toned(colors, prior, means, skin & known, skin & ~known)
-    expected = _toned(colors, prior, means, skin & known & ~lids, lids)
-    colors[lids] = torch.maximum(colors, DARKEST_LID * expected)[lids]
+    lids = skin & rig.faces_in(LIDS)[face]
+    plain = skin & known & ~lids
+    colors = _toned(colors, prior, means, plain, skin & ~known)
+    tone = (colors[plain] / prior[plain].clamp_min(0.02)).median(0).values if plain.any() else 1.0
+    colors[lids] = colors[lids].clamp(*(share * tone * prior[lids] for share in LID_RANGE)).clamp(0, 1)
     return _rounded(colors, _gaze_angle(rig, face, means), ball & known, ball & ~known)
 
 
