@@ -21,7 +21,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.files import whole_file
 from pipeline.safe_load.kinds import NETWORK_IN, foreign_kind
-from pipeline.safe_load.refusal import FORBIDDEN, HOW_TO_SAVE, runs_code, too_slow
+from pipeline.safe_load.refusal import FORBIDDEN, GET_AGAIN, HOW_TO_SAVE, runs_code, too_slow
 
 START_SECONDS = 60
 STARTS = 2
@@ -85,8 +85,11 @@ def convert_network(path: Path, target_npz: Path, limits: Limits = MODEL_LIMITS)
     kind = foreign_kind(path)
     if kind not in ("pickle", "torch"):
         raise UserError(f"{path.name} is no pickle and no file of torch.save; give a network as it was published")
-    with whole_file(target_npz, durable=False) as partial:
-        _convert_alone(path, partial, NETWORK_IN + kind, limits)
+    try:
+        with whole_file(target_npz, durable=False) as partial:
+            _convert_alone(path, partial, NETWORK_IN + kind, limits)
+    except UserError as error:
+        raise UserError(str(error).replace(HOW_TO_SAVE, GET_AGAIN)) from error
 
 
 def _convert_alone(path: Path, target: Path, kind: str, limits: Limits) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 HOW_TO_SAVE = "Re-save the numbers: np.savez('motion.npz', expr=..., jaw_pose=...)."
+GET_AGAIN = "Get it again from where it was published."
+"""In its place for a network, whose numbers are nobody's to save."""
 LONGEST_NAME = 60
 FORBIDDEN = 77
 """Exit status of a worker that tried what no reader needs."""

@@ -114,7 +114,8 @@ def _check_archive(path: Path) -> None:
     Raises `UserError`.
     """
     if not path.is_file():
-        raise UserError(f"there is no file {path}; give a portrait" if not path.exists() else f"{path} is a folder")
+        told = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+        raise UserError(f"{told}; give the .pth of a portrait")
     size = path.stat().st_size
     with open(path, "rb") as file:
         start = file.read(4)

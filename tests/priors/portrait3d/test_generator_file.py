@@ -11,6 +11,7 @@ from pipeline.heads.model_cache import cache_folder
 from pipeline.inspection import describe
 from pipeline.priors.portrait3d.decoder import Painter
 from pipeline.priors.portrait3d.generator_file import read_generator, read_painter
+from pipeline.safe_load import Limits, convert_network
 from tests.priors.portrait3d.files import RunsCode
 from tests.priors.portrait3d.generator_weights import SMALL, generator_state, published_state
 from tests.priors.portrait3d.published import write_decoder, write_generator
@@ -131,6 +132,11 @@ def test_a_generator_cut_short_is_damaged(tmp_path, generator_file):
         read_generator(tmp_path / "model_512.pkl", SMALL)
 
 
+def test_a_network_too_large_for_this_machine_is_no_motion(tmp_path, generator_file):
+    with pytest.raises(UserError, match=r"needs more than 1 MB .* Get it again from where it was published"):
+        convert_network(generator_file, tmp_path / "weights.npz", Limits(2**20, 20.0))
+
+
 def test_a_generator_of_other_sizes_is_named_in_the_sentence(generator_file):
     with pytest.raises(UserError, match=r"model_512\.pkl cannot be used: \d+ of \d+ weights are missing"):
         read_generator(generator_file)
@@ -139,7 +145,5 @@ def test_a_generator_of_other_sizes_is_named_in_the_sentence(generator_file):
 def test_inspect_tells_what_a_network_is_and_what_a_generator_lacks(tmp_path, generator_file):
     decoder = write_decoder(tmp_path / "decoder_512.ckpt", random_painter().state_dict())
     assert describe(decoder) == ["decoder of Portrait3D", "18,020 numbers"]
-    with pytest.raises(
-        UserError, match=r"model_512\.pkl cannot be used: \d+ of 420 weights are missing"
-    ):
+    with pytest.raises(UserError, match=r"model_512\.pkl cannot be used: \d+ of 420 weights are missing"):
         describe(generator_file)
