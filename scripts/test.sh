@@ -30,4 +30,4 @@ rm -f ui/*.pyi viewer/*.pyi # Gradio writes these; mypy would believe an old one
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-"$python" -m pytest -n 3 --dist loadfile "$@" # files stay whole: each starts its app or browser once; many wait for one
+"$python" -m pytest -n 2 --dist loadfile "$@" # files stay whole: each starts its app or browser once
