@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pipeline.avatar import SplatAvatar
 from pipeline.formats.glb import write_avatar_glb
@@ -18,6 +18,7 @@ from tests.synthetic import synthetic_avatar, synthetic_rig
 from viewer.clips import clip_payload
 
 WEB = Path(__file__).parents[2] / "viewer" / "web"
+expect.set_options(timeout=120_000)  # what compiles or builds on a machine that does other things too
 TIMEOUT = 20_000
 """Milliseconds that any one wait in a page may take on a slow machine."""
 

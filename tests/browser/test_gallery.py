@@ -23,13 +23,11 @@ def visit(app, browser: Browser) -> Iterator[Page]:
     )
     page = context.new_page()
     page.set_default_timeout(WAIT)
-    expect.set_options(timeout=WAIT)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(app.url)
     yield page
     context.close()
-    expect.set_options(timeout=5_000)
     assert errors == []
 
 

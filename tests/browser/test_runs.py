@@ -27,13 +27,11 @@ def visit(app, browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(WAIT)
-    expect.set_options(timeout=WAIT)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(app.url)
     expect(page.locator("#about")).to_contain_text("red hair")  # the example
     yield page
-    expect.set_options(timeout=None)
     context.close()
     assert errors == []
 
