@@ -189,16 +189,13 @@ class SplatAvatar(ModelMixin, ConfigMixin):
         (N, 3) display sRGB.
         """
         face = face.long()
-        frames = triangle_frames(rig.vertices, rig.faces)
-        rotation, k, origin = frames.rotation[face], frames.scale[face, None].clamp_min(1e-9), frames.origin[face]
-        local = (rotation.transpose(-1, -2) @ (means - origin)[..., None]).squeeze(-1) / k
-        turn_back = matrix_to_quaternion(frames.rotation)[face] * torch.tensor([1.0, -1.0, -1.0, -1.0])
+        means, quats, log_scales = triangle_frames(rig.vertices, rig.faces).local(face, means, quats, scales)
         return cls.from_parts(
             rig,
             face=face,
-            means=local,
-            quats=quaternion_multiply(turn_back, quats),
-            log_scales=torch.log(scales / k),
+            means=means,
+            quats=quats,
+            log_scales=log_scales,
             opacity_logits=torch.logit(opacities, eps=1e-4),
             sh=((colors - 0.5) / SH_C0)[:, None],
             layer=layer,

@@ -22,6 +22,16 @@ class TriangleFrames(NamedTuple):
     origin: Tensor
     """(..., F, 3) centroid, metres."""
 
+    def local(self, face: Tensor, means: Tensor, quats: Tensor, scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Splats of the world as their triangles have them: means (N, 3), quats (N, 4) and log scales (N, 3).
+
+        ``face`` (N,) long, ``means`` (N, 3) and ``scales`` (N, 3) or (3,) metres, ``quats`` (N, 4) wxyz; of one pose.
+        """
+        rotation, k, origin = self.rotation[face], self.scale[face, None].clamp_min(1e-9), self.origin[face]
+        local = (rotation.transpose(-1, -2) @ (means - origin)[..., None]).squeeze(-1) / k
+        turn_back = matrix_to_quaternion(self.rotation)[face] * torch.tensor([1.0, -1.0, -1.0, -1.0])
+        return local, quaternion_multiply(turn_back, quats), torch.log(scales / k)
+
 
 def triangle_frames(vertices: Tensor, faces: Tensor) -> TriangleFrames:
     """Frames of GaussianAvatars (Qian et al., CVPR 2024, `compute_face_orientation`), exactly.

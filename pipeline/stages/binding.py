@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pipeline.avatar import SH_C0, Layer, SplatAvatar
-from pipeline.geometry import matrix_to_quaternion, quaternion_multiply, triangle_frames
+from pipeline.geometry import triangle_frames
 from pipeline.heads.rig import Rig
 from pipeline.heads.skeleton import skull_joint, trunk_share
 from pipeline.priors.procedural.splats import frame_from_normal, quaternions
@@ -76,20 +76,17 @@ def hang(rig: Rig, vertices: Tensor, points: Points, colors: Tensor, on_cage: Te
     ``colors`` (N, 3) display sRGB, ``on_cage`` (N,) bool: hair that hangs on the rig's cage.
     """
     face = _nearest_faces(rig, vertices, points, on_cage)
-    frames = triangle_frames(vertices, rig.faces)
-    rotation, k = frames.rotation[face], frames.scale[face, None].clamp_min(1e-9)
-    away = points.position - frames.origin[face]
-    turn_back = matrix_to_quaternion(rotation) * torch.tensor([1.0, -1.0, -1.0, -1.0])
-    world = torch.from_numpy(quaternions(frame_from_normal(points.normal.numpy())))
+    turn = torch.from_numpy(quaternions(frame_from_normal(points.normal.numpy())))
     sizes = points.spacing * torch.tensor([WIDTH, WIDTH, THICKNESS])
+    means, quats, log_scales = triangle_frames(vertices, rig.faces).local(face, points.position, turn, sizes)
     layers = torch.zeros(len(Part), dtype=torch.uint8)
     for part, layer in LAYERS.items():
         layers[part] = layer
     return Bound(
         face=face.to(torch.int32),
-        means=(rotation.transpose(1, 2) @ away[..., None]).squeeze(-1) / k,
-        quats=quaternion_multiply(turn_back, world),
-        log_scales=torch.log(sizes / k),
+        means=means,
+        quats=quats,
+        log_scales=log_scales,
         opacity_logits=torch.full((len(face),), math.log(OPACITY / (1 - OPACITY))),
         sh=((colors - 0.5) / SH_C0)[:, None],
         layer=layers[points.part.long()],
