@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 import torch
 from huggingface_hub import try_to_load_from_cache
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from pipeline.errors import UserError
 from pipeline.reconstruction.multiview import LandmarkDetector, Observed
 from pipeline.reconstruction.published import FACE_MESH, FACE_MESH_CONTENT, FACE_MESH_FILE
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 Array = NDArray[np.float64]
 
@@ -89,6 +91,9 @@ def load_detector(file: Path) -> LandmarkDetector:
 
     Raises `UserError` for a file that is no such network.
     """
+    import onnxruntime  # where nobody gives a portrait, nobody waits for it
+    from onnxruntime.capi import onnxruntime_pybind11_state as onnx
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4
